@@ -38,6 +38,9 @@ type Reader struct {
 	mu      sync.Mutex
 	checked map[string]*check // by path below Dir
 	missing []string
+
+	counting sync.Mutex
+	counted  *begun // what the table of cycles holds; nil: it has not been counted
 }
 
 // Open opens the run directory dir for reading.
@@ -151,7 +154,7 @@ func (r *Reader) check(ctx context.Context, file string) error {
 // checksums in its manifest, and returns the differences, one line each.
 func (r *Reader) CheckFiles() ([]string, error) {
 	if r.Info.Files == nil {
-		return nil, fmt.Errorf("%s: the run is %q, so it has no checksums yet", r.Dir, r.Info.Status)
+		return nil, fmt.Errorf("%s: %s, so it has no checksums yet", r.Dir, r.Info.Unended())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -347,16 +350,6 @@ func scan[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
 			yield(nil, err)
 		}
 	}
-}
-
-// scanAhead is like [scan] for a table that is read to its end. In a run that has not ended a batch has one
-// cycle, which takes less time to read than to hand over.
-func scanAhead[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
-	batches := scan[T](r, name, more...)
-	if r.Info.Files == nil {
-		return batches
-	}
-	return ahead(batches)
 }
 
 // ahead yields the batches of a table that is read to its end: the next one is read while one is

@@ -150,10 +150,10 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 		ranks = append(ranks, *h)
 	}
 	equal("rank histograms", ranks, "[{TrialID:{Trial:2 Replicate:3 Filter:f} RankHistogram:{Stage:forecast Counts:[1 2 3]}} {TrialID:{Trial:2 Replicate:3 Filter:f} RankHistogram:{Stage:analysis Counts:[4 5 6]}}]")
-	equal("variables", collect(t, r.Variables()), "{Trial:[2 2 2] Replicate:[3 3 3] Filter:[f f f] Cycle:[1 1 1] Time:[0.5 0.5 0.5] Stage:[analysis analysis analysis] Variable:[level u u] Index:[0 0 1] "+
+	equal("variables", collect(t, r.Variables()), "{Trial:[2 2 2] Cycle:[1 1 1] Time:[0.5 0.5 0.5] Stage:[analysis analysis analysis] Variable:[level u u] Index:[0 0 1] "+
 		"Truth:[81 82 83] Mean:[84 85 86] Spread:[87 88 89] Q05:[90 95 100] Q25:[91 96 101] Q50:[92 97 102] Q75:[93 98 103] Q95:[94 99 104]}")
 	const fields = " Fields:[{Variable:{Name:level Shape:[] Dims:[] Unit:m Diagnostic:false} Single:false values:[%v]} {Variable:{Name:u Shape:[2] Dims:[site] Unit: Diagnostic:false} Single:false values:[[%v]]}]}"
-	equal("innovations", collect(t, r.Innovations()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] NIS:[66] Expected:[67]"+fmt.Sprintf(fields, 63, "64 65"))
+	equal("innovations", collect(t, r.Innovations()), "{Trial:[2] Cycle:[1] Time:[0.5] NIS:[66] Expected:[67]"+fmt.Sprintf(fields, 63, "64 65"))
 	equal("observed", collect(t, r.Observed()), "{Trial:[2 2 2] Variable:[level u u] Index:[0 0 1] Count:[0 1 4] Spread:[NaN 2 2] Error:[NaN 3 3] First:[NaN 5 6] Largest:[NaN -7 8] At:[0 9 10] "+
 		"Fields:[{Variable:{Name:position Shape:[1] Dims:[] Unit: Diagnostic:false} Single:false values:[[1] [2] [3]]} {Variable:{Name:period Shape:[1] Dims:[] Unit: Diagnostic:false} Single:false values:[[40] [40] [40]]}]}")
 	equal("positions", collect(t, r.Positions()), "{Truth:[4 4 4 4 4 4] Of:[state state state observed observed observed] Variable:[level u u level u u] Index:[0 0 1 0 0 1] "+
@@ -166,10 +166,10 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 	equal("start", collect(t, r.Starts()), "{Trial:[2 2 2 2 2 2] Replicate:[3 3 3 3 3 3] Filter:[f f f f f f] Pass:[3 3 3 0 0 0] Variable:[level u u level u u] Index:[0 0 1 0 0 1] "+
 		"Truth:[81 82 83 81 82 83] Mean:[84 85 86 84 85 86] Spread:[87 88 89 87 88 89] Q05:[90 95 100 90 95 100] Q25:[91 96 101 91 96 101] Q50:[92 97 102 92 97 102] Q75:[93 98 103 93 98 103] Q95:[94 99 104 94 99 104]}")
 	equal("fit", collect(t, r.Fits()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[201] Error:[202] Mean:[203] Spread:[204] Q05:[205] Q25:[206] Q50:[207] Q75:[208] Q95:[209]}")
-	equal("diagnostics", collect(t, r.Diagnostics()), "{Trial:[2] Filter:[f] Cycle:[1] Name:[gain] Value:[41]}")
+	equal("diagnostics", collect(t, r.Diagnostics()), "{Trial:[2] Cycle:[1] Name:[gain] Value:[41]}")
 	timings := collect(t, r.Timings())
 	timings.Archive[0] = math.Floor(timings.Archive[0]) // and what this write took
-	equal("timings", timings, "{Trial:[2] Filter:[f] Cycle:[1] Forecast:[1] Observe:[2] Analyse:[3] Score:[4] Archive:[5] Wait:[0]}")
+	equal("timings", timings, "{Trial:[2] Cycle:[1] Forecast:[1] Observe:[2] Analyse:[3] Score:[4] Archive:[5] Wait:[0]}")
 	failures, err := r.Failures()
 	equal("failures", []any{failures, err}, "[[{TrialID:{Trial:2 Replicate:3 Filter:f} Failure:{Cycle:1 Call:observe Member:5 Members:6 Reason:it broke Action:dropped}}] <nil>]")
 	states := func(name string) string {

@@ -82,29 +82,6 @@ func (r *Reader) Metrics() iter.Seq2[Metric, error] {
 	}
 }
 
-// Begun returns the trials that have cycles, with the number of these: what is known of
-// them while the run is running.
-func (r *Reader) Begun() (rows []TrialRow, err error) {
-	type batch struct {
-		Trial     []int32  `column:"trial"`
-		Replicate []int32  `column:"replicate"`
-		Filter    []string `column:"filter"`
-		Cycle     []int32  `column:"cycle"`
-	}
-	for b, err := range scan[batch](r, "cycles") {
-		if err != nil {
-			return nil, err
-		}
-		for i, number := range b.Trial {
-			if len(rows) == 0 || rows[len(rows)-1].Trial != int(number) {
-				rows = append(rows, TrialRow{TrialID: TrialID{int(number), int(b.Replicate[i]), b.Filter[i]}, Reference: -1})
-			}
-			rows[len(rows)-1].Cycles = int(b.Cycle[i])
-		}
-	}
-	return rows, nil
-}
-
 // CycleScores holds scores of stages of cycles.
 type CycleScores struct {
 	Trial  []int32                            `column:"trial"`
@@ -117,7 +94,31 @@ type CycleScores struct {
 // Cycles yields the named scores, or all scores, of all cycles, in the order of trials and
 // cycles.
 func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
-	return scanAhead[CycleScores](r, "cycles", scores...)
+	return ahead(scan[CycleScores](r, "cycles", scores...))
+}
+
+// StageRows is the rows of a batch that are of one stage of a trial.
+type StageRows struct {
+	Trial int32
+	Stage string
+	Rows  []int
+}
+
+// ByStage returns the rows of the batch by stage, in the order in which the stages begin.
+func (b *CycleScores) ByStage() []StageRows {
+	var list []StageRows
+	for i, trial := range b.Trial {
+		k := len(list) - 1
+		for k >= 0 && list[k].Trial == trial && list[k].Stage != b.Stage[i] {
+			k--
+		}
+		if k < 0 || list[k].Trial != trial {
+			k = len(list)
+			list = append(list, StageRows{Trial: trial, Stage: b.Stage[i]})
+		}
+		list[k].Rows = append(list[k].Rows, i)
+	}
+	return list
 }
 
 // Keys says which rows of a table are of which cycle.
@@ -128,7 +129,7 @@ type Keys struct {
 }
 
 // Keys yields the keys of the rows of a table of cycles, of which nothing else is decoded.
-func (r *Reader) Keys(name string) iter.Seq2[*Keys, error] { return scanAhead[Keys](r, name) }
+func (r *Reader) Keys(name string) iter.Seq2[*Keys, error] { return ahead(scan[Keys](r, name)) }
 
 // LagScores holds scores by lag, one per row.
 type LagScores struct {
@@ -183,44 +184,40 @@ type TrialRanks struct {
 
 // Descriptions holds the marginal distributions of described values, one per row.
 type Descriptions struct {
-	Trial     []int32   `column:"trial"`
-	Replicate []int32   `column:"replicate"`
-	Filter    []string  `column:"filter"`
-	Cycle     []int32   `column:"cycle"`
-	Time      []float64 `column:"time"`
-	Stage     []string  `column:"stage"`
-	Variable  []string  `column:"variable"`
-	Index     []int32   `column:"index"`
-	Truth     []float64 `column:"truth,null"` // NaN if it is not known
-	Mean      []float64 `column:"mean,null"`
-	Spread    []float64 `column:"spread,null"`
-	Q05       []float64 `column:"q05,null"` // quantiles
-	Q25       []float64 `column:"q25,null"`
-	Q50       []float64 `column:"q50,null"`
-	Q75       []float64 `column:"q75,null"`
-	Q95       []float64 `column:"q95,null"`
+	Trial    []int32   `column:"trial"`
+	Cycle    []int32   `column:"cycle"`
+	Time     []float64 `column:"time"`
+	Stage    []string  `column:"stage"`
+	Variable []string  `column:"variable"`
+	Index    []int32   `column:"index"`
+	Truth    []float64 `column:"truth,null"` // NaN if it is not known
+	Mean     []float64 `column:"mean,null"`
+	Spread   []float64 `column:"spread,null"`
+	Q05      []float64 `column:"q05,null"` // quantiles
+	Q25      []float64 `column:"q25,null"`
+	Q50      []float64 `column:"q50,null"`
+	Q75      []float64 `column:"q75,null"`
+	Q95      []float64 `column:"q95,null"`
 }
 
 // Variables yields the descriptions of the values of states.
 func (r *Reader) Variables() iter.Seq2[*Descriptions, error] {
-	return scanAhead[Descriptions](r, "variables")
+	return ahead(scan[Descriptions](r, "variables"))
 }
 
 // Innovations holds innovations of cycles.
 type Innovations struct {
-	Trial     []int32   `column:"trial"`
-	Replicate []int32   `column:"replicate"`
-	Filter    []string  `column:"filter"`
-	Cycle     []int32   `column:"cycle"`
-	Time      []float64 `column:"time"`
-	NIS       []float64 `column:"nis,null"`
-	Expected  []float64 `column:"rms_expected,null"`
-	Fields    []Field   `column:"*"` // observation minus prediction; NaN where there is none
+	Trial    []int32   `column:"trial"`
+	Cycle    []int32   `column:"cycle"`
+	Time     []float64 `column:"time"`
+	NIS      []float64 `column:"nis,null"`
+	Expected []float64 `column:"rms_expected,null"`
+	Fields   []Field   `column:"*"` // observation minus prediction; NaN where there is none
 }
 
 // Innovations yields the innovations of all cycles. Trials may observe different variables.
 func (r *Reader) Innovations() iter.Seq2[*Innovations, error] {
-	return scanAhead[Innovations](r, "innovations")
+	return ahead(scan[Innovations](r, "innovations"))
 }
 
 // ObservedValues holds what is known of the innovations of observed values.
@@ -285,22 +282,20 @@ func (r *Reader) Rejections() iter.Seq2[*Rejections, error] {
 
 // Diagnostics holds numbers that filters report.
 type Diagnostics struct {
-	Trial  []int32   `column:"trial"`
-	Filter []string  `column:"filter"`
-	Cycle  []int32   `column:"cycle"`
-	Name   []string  `column:"name"`
-	Value  []float64 `column:"value"`
+	Trial []int32   `column:"trial"`
+	Cycle []int32   `column:"cycle"`
+	Name  []string  `column:"name"`
+	Value []float64 `column:"value"`
 }
 
 // Diagnostics yields the numbers that filters report.
 func (r *Reader) Diagnostics() iter.Seq2[*Diagnostics, error] {
-	return scanAhead[Diagnostics](r, "diagnostics")
+	return ahead(scan[Diagnostics](r, "diagnostics"))
 }
 
 // Timings holds the times of cycles, in seconds.
 type Timings struct {
 	Trial    []int32   `column:"trial"`
-	Filter   []string  `column:"filter"`
 	Cycle    []int32   `column:"cycle"`
 	Forecast []float64 `column:"forecast_s,null"`
 	Observe  []float64 `column:"observe_s,null"`
@@ -311,7 +306,7 @@ type Timings struct {
 }
 
 // Timings yields the times of all cycles.
-func (r *Reader) Timings() iter.Seq2[*Timings, error] { return scanAhead[Timings](r, "timings") }
+func (r *Reader) Timings() iter.Seq2[*Timings, error] { return ahead(scan[Timings](r, "timings")) }
 
 // TrialFailure is a failure in a trial.
 type TrialFailure struct {

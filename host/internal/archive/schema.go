@@ -120,7 +120,7 @@ var (
 	}
 
 	forecastScoresColumns = []table.Column{trialColumn, replicateColumn, filterColumn, leadColumn, ofColumn, aheadVariableColumn,
-		{Name: "metric", Type: table.Text, About: "`rmse`, `bias`, `spread`, `crps_fair`, `coverage_50`, `coverage_90`, and `persistence_rmse`, `persistence_crps`, `climatology_rmse` and `climatology_crps`, those of two forecasts without a model: the last value observed by the time of the analysis, or of the state the true one at that time, and all values that verify forecasts of this lead time, as a distribution or by their mean"},
+		{Name: "metric", Type: table.Text, About: "`rmse`, `bias`, `spread`, `crps_fair`, `coverage_50`, `coverage_90`, and `persistence_rmse`, `persistence_crps`, `climatology_rmse` and `climatology_crps`, those of two forecasts without a model: the last value observed by the time of the analysis, or of the state the true one at that time, and all values that verify forecasts of this lead time, as a distribution or by their mean: not of a value that only one forecast is of"},
 		{Name: "value", Type: table.Float64, About: "over the values of the variable and all forecasts that were verified"},
 		{Name: "se", Type: table.Float64, About: "standard error, corrected for the autocorrelation of forecasts in order of time (AR(1)); NaN if not known"},
 		{Name: "count", Type: table.Int32, About: "number of forecasts that were verified"},
@@ -333,7 +333,7 @@ and has no mean of its own. ` + "`rank_flatness_p`" + ` is not averaged: for sev
 
 ` + "`crps_reliability` and `crps_potential`" + ` are the parts of ` + "`crps`" + ` by the decomposition of Hersbach (2000, doi:10.1175/1520-0434(2000)015<0559:DOTCRP>2.0.CO;2), over the state's values and
 the cycles after ` + "`burn_in`" + `; their sum is ` + "`crps`" + `. The uncertainty of that decomposition is the ` + "`crps` of `climatology`" + `: the distribution in time of each true value,
-against the value itself. The resolution is the uncertainty minus the potential. There is a bin of probabilities for each member, but at most 100; with weights, or more members, what varies within a bin
+against the value itself. If a single cycle is scored there is no climatology: its scores are NaN, and ` + "`notes`" + ` in run.json say so. The resolution is the uncertainty minus the potential. There is a bin of probabilities for each member, but at most 100; with weights, or more members, what varies within a bin
 counts as potential.
 
 A trial has diverged if an error is not finite or if the rmse of the analysis was above the spread of the truth in time for 50 cycles in a row. Without a truth

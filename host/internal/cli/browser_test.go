@@ -429,7 +429,7 @@ func TestReportInBrowser(t *testing.T) {
 			charts = append(charts, "cost", "timings") // they are written many cycles at a time
 		}
 		b.check(t, path, charts...)
-		if text := eval[string](t, b, `document.querySelector(".status").textContent + document.querySelector("#scores-analysis tbody").rows.length`); text != "stopped2" {
+		if text := eval[string](t, b, `document.querySelector(".status").textContent + document.querySelector("#scores-analysis tbody").rows.length`); text != "stopped, its process is gone2" {
 			t.Errorf("status and rows of scores: %s", text)
 		}
 	})

@@ -319,7 +319,7 @@ func (f *findings) print(a *app) {
 	default:
 		width := widthOf(a.stderr)
 		fmt.Fprint(a.stderr, fold(f.diagnostics.TextWithin(width, colourful(a.stderr)), width))
-		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
+		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", diag.Plural(len(f.diagnostics), "finding"))
 		if width > 0 {
 			fmt.Fprintf(a.stderr, "plume explain %s says more\n", f.codes())
 		}
@@ -342,11 +342,4 @@ func (a *app) printFile(path string) error {
 	}
 	_, err := fmt.Fprintln(a.stdout, path)
 	return err
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

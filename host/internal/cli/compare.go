@@ -9,6 +9,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
 
@@ -148,7 +149,10 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 	}
 	if !a.json {
 		err := comparisonFormats[how.format](a.stdout, table)
-		a.sayPublished(first)
+		a.sayPublished(first, runs[0])
+		if _, why := compare.Best(table.Rows); why != "" && score.IsLoss(m.Name) {
+			a.say("no score is marked as the best: %s", why)
+		}
 		return errors.Join(err, a.hint(first))
 	}
 	for _, line := range comparisonObjects(table) {
@@ -159,8 +163,8 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 	return nil
 }
 
-// sayPublished says where the published numbers of a table are from.
-func (a *app) sayPublished(s *storedRun) {
+// sayPublished says where the published numbers of a table are from, and which of them no table shows.
+func (a *app) sayPublished(s *storedRun, r *compare.Run) {
 	p := s.workflow.Published
 	if p == nil {
 		return
@@ -168,5 +172,8 @@ func (a *app) sayPublished(s *storedRun) {
 	a.say("published: %s", p.Source)
 	if p.Differs != "" {
 		a.say("there: %s", p.Differs)
+	}
+	for _, p := range r.Unshown() {
+		a.say("not shown: %s, which the run does not have", p.Text())
 	}
 }

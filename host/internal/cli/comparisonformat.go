@@ -31,7 +31,7 @@ func comparisonLines(c *compare.Comparison, short bool) [][]string {
 	lines := [][]string{{"run", "filter", "members", "setting", c.Label(), "published", restarts, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
 		setting := settingText(r.Filter, r.Run.Axes, r.Values, short)
-		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), publishedText(r), "", "", "", r.Status()}
+		line := []string{runOf(c, r), r.Filter, r.Group.SizeText(), setting, r.Mean.Text(), publishedText(r), "", "", "", r.Status()}
 		if c.Name != restarts && r.Divergences.OK > 0 {
 			line[6] = r.Divergences.Text()
 		}
@@ -95,17 +95,12 @@ func axesOf(c *compare.Comparison) []string {
 func printText(w io.Writer, c *compare.Comparison) error {
 	lines := comparisonLines(c, widthOf(w) > 0)
 	columns := make([]column, len(lines[0]))
-	means := make([]compare.Mean, len(c.Rows))
-	for i, r := range c.Rows {
-		if r.Size > 0 { // baselines without members do not compete
-			means[i] = r.Mean
-		}
-	}
 	for k, head := range lines[0] {
 		columns[k] = column{head: head, fold: head == "setting"}
 		switch {
 		case head == c.Label() && score.IsLoss(c.Name):
-			columns[k].style = rowStyle(compare.Best(means))
+			best, _ := compare.Best(c.Rows)
+			columns[k].style = rowStyle(best)
 		case head == "status" && !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != string(archive.OK) }):
 			columns[k].drop = 1
 		case head == "wins":

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/export"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"github.com/spf13/cobra"
@@ -93,7 +94,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				if format == string(export.Zarr) {
 					what = "group"
 				}
-				a.say("%s in %s", plural(len(written), what), to)
+				a.say("%s in %s", diag.Plural(len(written), what), to)
 			}
 			return err
 		},

@@ -540,6 +540,10 @@ func (f *follower) catchUp(cycle int) error {
 func followedLines(reader *archive.Reader, after, last int) (lines []*followedLine, err error) {
 	type key struct{ cycle, trial int32 }
 	known := map[key]*followedLine{}
+	filters, err := filtersOf(reader)
+	if err != nil {
+		return nil, err
+	}
 	for b, err := range reader.Variables() {
 		if err != nil {
 			return nil, err
@@ -551,7 +555,7 @@ func followedLines(reader *archive.Reader, after, last int) (lines []*followedLi
 			k := key{cycle, b.Trial[i]}
 			line := known[k]
 			if line == nil {
-				line = newFollowedLine(reader.Info.Dates, int(cycle), b.Time[i], int(b.Trial[i]), b.Filter[i], int(cycle) < last)
+				line = newFollowedLine(reader.Info.Dates, int(cycle), b.Time[i], int(b.Trial[i]), filters[b.Trial[i]], int(cycle) < last)
 				known[k], lines = line, append(lines, line)
 			}
 			line.set(b.Stage[i], valueName(b.Variable[i], int(b.Index[i])), followedValue{finite(b.Mean[i]), finite(b.Spread[i]), finite(b.Q05[i]), finite(b.Q95[i])})
@@ -559,6 +563,19 @@ func followedLines(reader *archive.Reader, after, last int) (lines []*followedLi
 	}
 	slices.SortStableFunc(lines, func(a, b *followedLine) int { return cmp.Or(a.Cycle-b.Cycle, a.Trial-b.Trial) })
 	return lines, nil
+}
+
+// filtersOf returns the labels of the filters of trials.
+func filtersOf(reader *archive.Reader) (map[int32]string, error) {
+	rows, _, err := reader.Trials()
+	if err == nil && rows == nil { // the run has not ended
+		rows, err = reader.Begun()
+	}
+	labels := map[int32]string{}
+	for _, t := range rows {
+		labels[int32(t.Trial)] = t.Filter
+	}
+	return labels, err
 }
 
 // Begin implements [experiment.Observer], as do the other methods; the cycles are printed later.

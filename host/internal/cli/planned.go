@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/tomltext"
@@ -106,7 +107,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 	case e.TooLarge != "":
 		a.say("no trial was tried, so times are not known: one needs about %s of memory, but %s", experiment.Bytes(e.Worker.Total()), e.TooLarge)
 	case untried > 0:
-		a.say("not tried, to save time: %s, each of which counts as an earlier one of the same filter, members and state", plural(untried, "trial"))
+		a.say("not tried, to save time: %s, each of which counts as an earlier one of the same filter, members and state", diag.Plural(untried, "trial"))
 	}
 	if a.json {
 		return a.printJSON(struct {
@@ -146,10 +147,10 @@ func totalTime(e *experiment.Estimate) string {
 // memoryText says how much memory e needs here, and on each worker elsewhere.
 func memoryText(e *experiment.Estimate) string {
 	if e.Worker == nil {
-		return fmt.Sprintf("with %s at a time: %s\n", plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
+		return fmt.Sprintf("with %s at a time: %s\n", diag.Plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
 	}
 	return fmt.Sprintf("here, with %s at a time: %s\neach of %s there: memory: about %s%s\n",
-		plural(e.Memory.Workers, "truth"), needs(e.Memory, e.Bytes), plural(e.Workers, "worker"), experiment.Bytes(e.Worker.Total()), processes(e.Worker))
+		diag.Plural(e.Memory.Workers, "truth"), needs(e.Memory, e.Bytes), diag.Plural(e.Workers, "worker"), experiment.Bytes(e.Worker.Total()), processes(e.Worker))
 }
 
 // trialTable returns a table of the trials of a plan, see [axisColumns] for short.
@@ -224,7 +225,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	if p.Record != nil {
 		line("", "%s", p.Record.Summary())
 		if n := p.Clock.Cycles - p.LastObserved(); n > 0 {
-			line("", "%s after the last observation, which are in no time mean", plural(n, "cycle"))
+			line("", "%s after the last observation, which are in no time mean", diag.Plural(n, "cycle"))
 		}
 	}
 	for _, f := range w.Filters {
@@ -234,7 +235,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	}
 	if a := p.Ahead; a != nil {
 		n := a.Issues(p)
-		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial", plural(n, "forecast"), plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)
+		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial", diag.Plural(n, "forecast"), diag.Plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)
 	}
 	if p.Reference != nil {
 		line("reference", "%s: %d members, %d kept", w.Reference.Plugin, p.Reference.Size, p.Keep)
@@ -243,7 +244,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 		return lines, nil
 	}
 	trials, _ := x.Sweep.Size()
-	line("sweep", "%s on %s of %s", plural(trials, "trial"), plural(len(x.Sweep.Scenarios), "truth"), plural(len(w.Replicates()), "replicate"))
+	line("sweep", "%s on %s of %s", diag.Plural(trials, "trial"), diag.Plural(len(x.Sweep.Scenarios), "truth"), diag.Plural(len(w.Replicates()), "replicate"))
 	for _, key := range x.Sweep.Axes {
 		values, err := tomltext.Inline(w.Sweep.Axes[key])
 		if err != nil {

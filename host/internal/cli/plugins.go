@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
@@ -201,7 +202,7 @@ func (a *app) pluginsTest() *cobra.Command {
 				}
 			}
 			if failed > 0 {
-				return fmt.Errorf("%s of %d did not pass", plural(failed, "plugin"), len(args))
+				return fmt.Errorf("%s of %d did not pass", diag.Plural(failed, "plugin"), len(args))
 			}
 			return nil
 		},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"golang.org/x/sys/unix"
 )
@@ -73,7 +74,7 @@ type watcher struct {
 
 // Begin implements [experiment.Observer].
 func (w *watcher) Begin(b experiment.Beginning) {
-	w.app.say("%s: %s of %s, %d at a time\n%s\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, needs(b.Memory, b.Stored), b.Dir)
+	w.app.say("%s: %s of %s, %d at a time\n%s\nresults: %s", b.Name, diag.Plural(b.Trials, "trial"), diag.Plural(b.Cycles/b.Trials, "cycle"), b.Workers, needs(b.Memory, b.Stored), b.Dir)
 	w.app.unfinished.Store(&b.Dir)
 	var lines *feed
 	if w.json {
@@ -324,7 +325,7 @@ func (p *pacer) text(c counters, elapsed time.Duration) string {
 	rate, left, ok := p.estimate(c, elapsed)
 	switch {
 	case c.done == 0 && c.ended == 0 && elapsed >= settled && c.simulated > 0:
-		return fmt.Sprintf("truth: %s, %s", plural(c.simulated, "cycle"), roughly(elapsed))
+		return fmt.Sprintf("truth: %s, %s", diag.Plural(c.simulated, "cycle"), roughly(elapsed))
 	case c.done == 0 && c.ended == 0 && elapsed >= settled:
 		return "no cycle yet, " + roughly(elapsed)
 	case !ok:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
@@ -23,9 +24,9 @@ func (a *app) runs() *cobra.Command {
 		Short: "List runs",
 		Long: `Runs lists the runs below a directory, newest first: name, status, start, the
 first score of the best filter, and size. Every run is in the folder
-DIRECTORY/NAME/RUN. The status "stopped" means that the program was killed; such
-a run, and one that was interrupted, can be resumed. A run in which trials
-diverged is ok, and its status says how many did.`,
+DIRECTORY/NAME/RUN. The status "stopped" means that the program was killed: its
+process is gone. Such a run, and one that was interrupted, can be resumed. A run
+in which trials diverged is ok, and its status says how many did.`,
 		Example: `  plume runs
   plume runs --name lorenz63 --status ok
   plume runs --run-dir results --json`,
@@ -114,7 +115,7 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		a.say("there are no runs below %s", root)
 		a.next("run", "WORKFLOW")
 	case newest == "":
-		a.say("none of %s below %s has this name and status", plural(len(dirs), "run"), root)
+		a.say("none of %s below %s has this name and status", diag.Plural(len(dirs), "run"), root)
 	case resumable != "":
 		a.next("resume", resumable)
 	default:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/score"
 )
@@ -44,16 +45,16 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 		a.say("observations: %s", r.Observed)
 	}
 	for _, rejected := range r.Rejected {
-		a.say("%s: the background check rejected %s", rejected.Trial, plural(rejected.Count, "observation"))
+		a.say("%s: the background check rejected %s", rejected.Trial, diag.Plural(rejected.Count, "observation"))
 	}
 	for _, dropped := range r.Dropped {
-		a.say("%s: %s could not be forecast and left the ensemble, see failures.arrow", dropped.Trial, plural(dropped.Count, "member"))
+		a.say("%s: %s could not be forecast and left the ensemble, see failures.arrow", dropped.Trial, diag.Plural(dropped.Count, "member"))
 	}
 	for _, beyond := range r.Beyond {
-		a.say("%s: %s of its ensembles, beyond the range of float32, stored as null; output.precision = \"float64\" stores them", beyond.Trial, plural(beyond.Count, "value"))
+		a.say("%s: %s of its ensembles, beyond the range of float32, stored as null; output.precision = \"float64\" stores them", beyond.Trial, diag.Plural(beyond.Count, "value"))
 	}
 	if more := len(rows) - shownRows; more > 0 {
-		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
+		a.say("... and %s more; all are in metrics.arrow", diag.Plural(more, "row"))
 	}
 	a.sayReplicas(r.Replicas)
 	return a.hint(s)
@@ -85,7 +86,7 @@ func (a *app) sayReplicas(replicas []archive.Replica) {
 	fmt.Fprintln(a.stderr)
 	_ = printTable(a.stderr, columns, rows) // nobody has to look
 	if more := len(replicas) - shownRows; more > 0 {
-		a.say("... and %s more; all are in run.json", plural(more, "replica"))
+		a.say("... and %s more; all are in run.json", diag.Plural(more, "replica"))
 	}
 }
 
@@ -106,9 +107,9 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 	if len(metrics) > 0 { // without scores there is nothing to compare
 		groups = slices.Concat(groups, r.Baselines)
 	}
-	means := make([][]compare.Mean, len(metrics))
+	rows := make([][]compare.Row, len(metrics))
 	for i, g := range groups {
-		line := append([]string{g.Filter, sizeText(g)}, axisCells(g.Filter, r.Axes, g.Values, short)...)
+		line := append([]string{g.Filter, g.SizeText()}, axisCells(g.Filter, r.Axes, g.Values, short)...)
 		for k, m := range metrics {
 			mean, err := r.Mean(g, m)
 			if err != nil {
@@ -116,25 +117,18 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 			}
 			line = append(line, mean.Text())
 			if i < len(r.Groups) { // baselines do not compete
-				means[k] = append(means[k], mean)
+				rows[k] = append(rows[k], compare.Row{Group: g, Run: r, Mean: mean})
 			}
 		}
 		cells = append(cells, append(line, g.Status()))
 	}
 	for k, m := range metrics {
 		if score.IsLoss(m.Name) {
-			columns[len(columns)-1-len(metrics)+k].style = rowStyle(compare.Best(means[k]))
+			best, _ := compare.Best(rows[k])
+			columns[len(columns)-1-len(metrics)+k].style = rowStyle(best)
 		}
 	}
 	return columns, cells, nil
-}
-
-// sizeText returns the number of members of a group; empty for a baseline without members.
-func sizeText(g *compare.Group) string {
-	if g.Size == 0 {
-		return ""
-	}
-	return fmt.Sprint(g.Size)
 }
 
 // axisColumns returns the columns for the values of axes: one for each or, if short, a

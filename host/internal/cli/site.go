@@ -134,9 +134,9 @@ func (s *source) askWorkers() ([]asking, error) {
 // asked returns the lines of a plan about executors.
 func asked(list []asking) (lines [][]string) {
 	for _, a := range list {
-		who := plural(a.Replicas, "replica") + " of " + a.Plugin
+		who := diag.Plural(a.Replicas, "replica") + " of " + a.Plugin
 		if a.Part == wholeTrials {
-			who = plural(a.Replicas, a.Plugin)
+			who = diag.Plural(a.Replicas, a.Plugin)
 		}
 		lines = append(lines,
 			[]string{"executor", fmt.Sprintf("%s for %s: %s, each with %s", a.Executor, a.Part, who, a.Asked)},

@@ -49,16 +49,22 @@ func (s *storedRun) load() error {
 // endedRun opens a run directory for a comparison; the run must have ended.
 func endedRun(dir string) (*storedRun, error) {
 	s, err := openRun(dir)
-	switch {
-	case err != nil:
-		return nil, err
-	case s.Info.Status == archive.Stopped:
-		return nil, fmt.Errorf("%s: the run was stopped, but compare needs a run that has ended; plume resume %s continues it",
-			dir, dir)
-	case s.Info.Status == archive.Running:
-		return nil, fmt.Errorf("%s: the run is %q, but compare needs a run that has ended", dir, s.Info.Status)
+	if err == nil && s.Info.Status != archive.Interrupted {
+		err = mustEnd("compare", dir, s.Info)
 	}
-	return s, nil
+	return s, err
+}
+
+// mustEnd returns an error if a run that a command reads has not come to its end.
+func mustEnd(command, dir string, info *archive.Info) error {
+	why, hint := info.Unended(), ""
+	if why == "" {
+		return nil
+	}
+	if info.Status != archive.Running {
+		hint = fmt.Sprintf("; plume resume %s continues it", dir)
+	}
+	return fmt.Errorf("%s: %s, but %s needs a run that has ended%s", dir, why, command, hint)
 }
 
 // scores reads the scores of a run whose workflow can be read.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
@@ -76,12 +77,12 @@ means that something differs.`,
 
 func (a *app) compareRuns(first, second string) error {
 	for _, dir := range []string{first, second} {
-		info, err := archive.ReadInfo(dir)
+		info, err := archive.ReadStatus(dir)
+		if err == nil {
+			err = mustEnd("verify", dir, info)
+		}
 		if err != nil {
 			return err
-		}
-		if info.Status == archive.Running || info.Status == archive.Interrupted {
-			return fmt.Errorf("%s: the run is %q, but verify needs a run that has ended; plume resume continues it", dir, info.Status)
 		}
 	}
 	lines, err := archive.Compare(first, second)
@@ -92,7 +93,7 @@ func (a *app) compareRuns(first, second string) error {
 		return err
 	}
 	if len(lines) > 0 {
-		return &exitError{exitDiffers, fmt.Errorf("%s", plural(len(lines), "difference"))}
+		return &exitError{exitDiffers, fmt.Errorf("%s", diag.Plural(len(lines), "difference"))}
 	}
 	a.say("the results are identical")
 	return nil
@@ -151,7 +152,7 @@ func (a *app) checkRun(ctx context.Context, s *storedRun) error {
 		return err
 	}
 	if n > 0 {
-		return &exitError{exitDiffers, fmt.Errorf("%s: %s", s.Dir, plural(n, "difference"))}
+		return &exitError{exitDiffers, fmt.Errorf("%s: %s", s.Dir, diag.Plural(n, "difference"))}
 	}
 	a.say("%s: no file has changed since the run wrote it", s.Dir)
 	a.next("report", s.Dir)

@@ -25,7 +25,8 @@ unit, a value that does not change any more, a filter that ignores its
 observations. It shows the numbers with their standard errors, what they should
 be, and a key to try. It does not use the truth, so that the answer is the same
 for real observations, and says so if it cannot tell. Of a twin experiment it
-only adds where the time mean of the truth is a better estimate.
+only adds where the time mean of the truth is a better estimate. Of a run that
+has not ended it says what there is so far, and how much that is.
 
 The answer is an indication: try one change at a time. RUN is a path, @last, or
 the first characters of the name of a run.`,
@@ -98,7 +99,7 @@ func (a *app) hint(s *storedRun) error {
 // explained returns what an explanation takes from the workflow.
 func (s *storedRun) explained() why.Setup {
 	w := s.workflow
-	to := why.Setup{BurnIn: w.Time.BurnIn, Params: map[string]map[string]any{}, Every: map[string]int{}}
+	to := why.Setup{BurnIn: w.Time.BurnIn, Cycles: w.Time.Cycles, Params: map[string]map[string]any{}, Every: map[string]int{}}
 	for _, f := range w.Filters {
 		to.Params[f.Label], to.Every[f.Label] = f.Params, f.Every
 	}
@@ -180,8 +181,12 @@ func (a *app) printVerdicts(verdicts []why.Verdict, axes []string) error {
 		if err := printTable(a.stdout, []column{{}, {fold: true}}, [][]string{{"nothing stands out:", strings.Join(fine[notes], "; ")}}); err != nil {
 			return err
 		}
-		if notes != "" {
-			if err := printTable(a.stdout, []column{{}, {fold: true}}, [][]string{{"  note", notes}}); err != nil {
+		var rows [][]string
+		for line := range strings.Lines(notes) {
+			rows = append(rows, []string{"  note", strings.TrimSuffix(line, "\n")})
+		}
+		if len(rows) > 0 {
+			if err := printTable(a.stdout, []column{{}, {fold: true}}, rows); err != nil {
 				return err
 			}
 		}

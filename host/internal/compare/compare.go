@@ -139,17 +139,45 @@ var divergences = shown("divergences")
 // published returns the published score of a group, or nil. The published experiment is that
 // of the workflow: a group at values of axes is another one, but for the number of members.
 func (r *Run) published(g *Group, m Metric) *float64 {
-	for k, value := range g.Values {
-		if value != "" && !IsSize(r.Axes[k]) {
-			return nil
-		}
-	}
 	for _, p := range r.setup.Published {
-		if !p.Absent && p.Filter == g.Filter && p.Size == g.Size && shown(p.Metric) == m {
+		if r.isPublished(g, p, m) {
 			return &p.Value
 		}
 	}
 	return nil
+}
+
+// isPublished reports whether p is a published score of a group.
+func (r *Run) isPublished(g *Group, p Published, m Metric) bool {
+	for k, value := range g.Values {
+		if value != "" && !IsSize(r.Axes[k]) {
+			return false
+		}
+	}
+	return !p.Absent && p.Filter == g.Filter && p.Size == g.Size && shown(p.Metric) == m
+}
+
+// Unshown returns the published scores that no group of the run has, so that nothing shows them: of another number
+// of members, or of a filter or a baseline that is not there.
+func (r *Run) Unshown() (list []Published) {
+	for _, p := range r.setup.Published {
+		if p.Size == 0 && r.reader.Info.Unended() != "" {
+			continue // scores of baselines are written at the end
+		}
+		there := func(g *Group) bool { return r.isPublished(g, p, shown(p.Metric)) }
+		if !p.Absent && !slices.ContainsFunc(r.Groups, there) && !slices.ContainsFunc(r.Baselines, there) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Text names a published score.
+func (p Published) Text() string {
+	if p.Size > 0 {
+		return fmt.Sprintf("%s of %s with %d members", p.Metric, p.Filter, p.Size)
+	}
+	return p.Metric + " of " + p.Filter
 }
 
 // IsSize reports whether an axis is that of the number of members, of all filters or of one.

@@ -199,7 +199,7 @@ func TestUnfinishedRun(t *testing.T) {
 	run := archivetest.Run{Open: true, BurnIn: 1, Trials: []archivetest.Trial{trial(1, 1, "a", 9, 1, 2, 3), trial(2, 1, "b", 9, 5)}}
 	rows := []archive.TrialRow{{TrialID: run.Trials[0].TrialID, Size: 10}, {TrialID: run.Trials[1].TrialID, Size: 10}, {TrialID: archive.TrialID{Trial: 3, Replicate: 2, Filter: "b"}, Size: 10}}
 	r := open(t, run.Write(t, t.TempDir()), compare.Setup{BurnIn: 1, Trials: rows})
-	if err := r.FillMeans(); err != nil {
+	if err := r.EachCycle(func(*archive.CycleScores, []archive.StageRows) {}); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -223,6 +223,7 @@ func TestPublished(t *testing.T) {
 	setup := compare.Setup{Published: []compare.Published{
 		{Filter: "a", Size: 10, Metric: "rmse", Value: 0.5}, {Filter: "b", Size: 20, Metric: "rmse", Value: 0.25}, {Filter: "a", Size: 10, Metric: "crps", Value: 9},
 		{Filter: "climatology", Metric: "rmse", Value: 3.5}, {Filter: "other", Size: 25, Metric: "rmse", Value: 0.125, Absent: true},
+		{Filter: "a", Size: 40, Metric: "rmse", Value: 1}, {Filter: "persistence", Metric: "rmse", Value: 1},
 	}}
 	larger := func(x archivetest.Trial) archivetest.Trial { x.Size = 20; return x }
 	run := archivetest.Run{Axes: []string{sd, size}, Trials: []archivetest.Trial{trial(1, 1, "a", 1), with(trial(2, 1, "b", 2), size, int64(10)),
@@ -242,6 +243,11 @@ func TestPublished(t *testing.T) {
 	}
 	want(t, got, "a 10[ ]: 1, ok; 0.5", "b 10[ 10]: 2, ok", "b 20[ 20]: 2, ok; 0.25", "a 10[2 ]: 3, ok",
 		"climatology 0[ ]: 4 ± 0, ok; 3.5", "other 25[ ]: , ; 0.125")
+	var unshown []string
+	for _, p := range c.Rows[0].Run.Unshown() {
+		unshown = append(unshown, p.Text())
+	}
+	want(t, unshown, "rmse of a with 40 members", "rmse of persistence")
 	if last := c.Rows[len(c.Rows)-1].Mean; !math.IsNaN(last.Value) {
 		t.Errorf("a method that did not run has the score %v", last.Value)
 	}
@@ -319,24 +325,50 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A score is the best if it is the lowest of those in which no trial was lost.
+// A score is the best if it is the lowest of those that can be compared: of settings of which all trials ended
+// well, on the same truths.
 func TestBest(t *testing.T) {
-	mean := func(v float64, ok, trials int) compare.Mean {
-		return compare.Mean{Mean: score.Mean{Value: v}, OK: ok, Trials: trials}
+	const lost, truths = "trials were lost, stopped early or have not ended", "the settings have different truths, or observations"
+	setting := func(v float64, statuses ...archive.Status) compare.Row {
+		g := &compare.Group{Filter: "f", Size: 10}
+		ok := 0
+		for i, s := range statuses {
+			g.Trials = append(g.Trials, &compare.Trial{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Replicate: i + 1}, Status: s}})
+			if s != archive.Diverged {
+				ok++ // of a trial that has not ended there is a mean as well
+			}
+		}
+		return compare.Row{Group: g, Mean: compare.Mean{Mean: score.Mean{Value: v}, OK: ok, Trials: len(statuses)}}
 	}
+	two := func(v float64) compare.Row { return setting(v, archive.OK, archive.OK) }
+	other := two(1)
+	other.Trials[1].Truth = 1
+	baseline := two(1)
+	baseline.Size = 0
+	with := func(status archive.Status) compare.Row { return setting(1, archive.OK, status) }
+	one := read(t, compare.Setup{}, trial(1, 1, "a", 1, 2))
 	for name, test := range map[string]struct {
-		means []compare.Mean
-		want  int
+		rows []compare.Row
+		want int
+		why  string
 	}{
-		"the lowest":                      {[]compare.Mean{mean(3, 2, 2), mean(1, 2, 2), mean(2, 2, 2)}, 1},
-		"of those without a lost trial":   {[]compare.Mean{mean(3, 2, 2), mean(1, 1, 2), mean(2, 2, 2)}, 2},
-		"one is not the best of anything": {[]compare.Mean{mean(3, 2, 2), mean(1, 1, 2)}, -1},
-		"none if two are as low":          {[]compare.Mean{mean(1, 2, 2), mean(1, 2, 2), mean(2, 2, 2)}, -1},
-		"not of what is unknown":          {[]compare.Mean{mean(math.NaN(), 2, 2), mean(2, 2, 2), mean(3, 2, 2)}, 1},
-		"none":                            {nil, -1},
+		"the lowest":                      {[]compare.Row{two(3), two(1), two(2)}, 1, ""},
+		"of those without a lost trial":   {[]compare.Row{two(3), with(archive.Diverged), two(2)}, 2, ""},
+		"nor one that was stopped":        {[]compare.Row{two(3), with(archive.Stopped), two(2)}, 2, ""},
+		"nor one that is running":         {[]compare.Row{with(archive.Running), with(archive.Running)}, -1, lost},
+		"nor one that was interrupted":    {[]compare.Row{with(archive.Interrupted), two(2)}, -1, lost},
+		"one is not the best of anything": {[]compare.Row{two(3), with(archive.Diverged)}, -1, lost},
+		"none if two are as low":          {[]compare.Row{two(1), two(1), two(2)}, -1, ""},
+		"not of what is unknown":          {[]compare.Row{two(math.NaN()), two(2), two(3)}, 1, ""},
+		"not of different truths":         {[]compare.Row{two(3), other, two(2)}, -1, truths},
+		"nor a baseline":                  {[]compare.Row{two(3), baseline, two(2)}, 2, ""},
+		"none":                            {nil, -1, ""},
 	} {
-		if got := compare.Best(test.means); got != test.want {
-			t.Errorf("%s: got %d, want %d", name, got, test.want)
+		for i := range test.rows {
+			test.rows[i].Run = one
+		}
+		if got, why := compare.Best(test.rows); got != test.want || why != test.why {
+			t.Errorf("%s: got %d, %q, want %d, %q", name, got, why, test.want, test.why)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package compare
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -38,26 +40,70 @@ func (r *Run) Mean(g *Group, m Metric) (Mean, error) {
 	return mean, nil
 }
 
-// Best returns the index of the lowest of the means for which no trial was lost; -1 if there are
-// fewer than two of these, or none is lower than the others. It is for scores of which less is better.
-func Best(means []Mean) int {
-	best, whole, same := -1, 0, false
-	for i, m := range means {
-		if m.OK == 0 || m.OK < m.Trials || math.IsNaN(m.Value) {
+// Comparable returns a key of the truths that the mean of the row is over: means of rows with the same key
+// can be compared. It is empty if they cannot, because a trial was lost, stopped early or has not ended, or
+// because the row is not one of a filter.
+func (w *Row) Comparable() string {
+	if w.Size == 0 || len(w.Trials) == 0 {
+		return ""
+	}
+	truths := make([]string, len(w.Trials))
+	for i, t := range w.Trials {
+		if t.Status != archive.OK {
+			return ""
+		}
+		truths[i] = fmt.Sprintf("%d/%d", t.Replicate, t.Truth)
+	}
+	slices.Sort(truths)
+	return strings.Join(truths, " ") + w.Run.truthsKey()
+}
+
+// truthsKey is the same for runs with the same truths, see [Run.SameTruths].
+func (r *Run) truthsKey() string {
+	if r.key == "" {
+		sums, h := r.truths(), sha256.New()
+		for _, path := range slices.Sorted(maps.Keys(sums)) {
+			fmt.Fprintln(h, path, sums[path])
+		}
+		r.key = fmt.Sprintf(" %x", h.Sum(nil))
+	}
+	return r.key
+}
+
+// Best returns the index of the row with the lowest mean, of those that can be compared, see
+// [Row.Comparable]; -1 if there are fewer than two of these, or none is lower than the others. why
+// says why numbers that there are cannot be compared; it is empty if they can, or if there is one
+// at most. Best is for scores of which less is better.
+func Best(rows []Row) (best int, why string) {
+	best = -1
+	keys, numbers, same := []string{}, 0, false
+	for i := range rows {
+		m := rows[i].Mean
+		if m.OK == 0 || rows[i].Size == 0 || math.IsNaN(m.Value) {
 			continue
 		}
-		whole++
+		numbers++
+		key := rows[i].Comparable()
+		if key == "" || m.OK < m.Trials {
+			continue
+		}
+		keys = append(keys, key)
 		switch {
-		case best < 0 || m.Value < means[best].Value:
+		case best < 0 || m.Value < rows[best].Mean.Value:
 			best, same = i, false
-		case m.Value == means[best].Value:
+		case m.Value == rows[best].Mean.Value:
 			same = true
 		}
 	}
-	if whole < 2 || same {
-		return -1
+	switch {
+	case len(keys) < 2 && numbers > 1:
+		return -1, "trials were lost, stopped early or have not ended"
+	case slices.ContainsFunc(keys, func(key string) bool { return key != keys[0] }):
+		return -1, "the settings have different truths, or observations"
+	case len(keys) < 2 || same:
+		return -1, ""
 	}
-	return best
+	return best, ""
 }
 
 // flatness is the score that is a p-value.

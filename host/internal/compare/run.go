@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -40,6 +41,7 @@ type Run struct {
 	read     map[string]bool   // scores whose series have been read; "": all
 	ranked   bool              // the rank histograms have been read
 	stages   map[string]string // by score, see [StageOf]; filled as they are asked for
+	key      string            // see truthsKey, likewise
 }
 
 // Trial is one trial, or a baseline for one truth.
@@ -57,6 +59,14 @@ type Group struct {
 	Size   int      // number of members; 0 for a baseline
 	Values []string // by axis; empty if the axis does not apply to the filter
 	Trials []*Trial
+}
+
+// SizeText returns the number of members as text; empty for a baseline without members.
+func (g *Group) SizeText() string {
+	if g.Size == 0 {
+		return ""
+	}
+	return strconv.Itoa(g.Size)
 }
 
 // Read reads the trials of a run and their time means.

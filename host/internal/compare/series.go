@@ -16,7 +16,6 @@ type series struct {
 	values map[string][]float64 // by score, of those that apply; NaN means null or undefined
 
 	valid map[string][]bool // which values are not null, for scores with nulls
-	batch []int             // its rows in the batch that is being read
 }
 
 // of returns the series of a stage of a trial that readSeries has read, or nil.
@@ -42,7 +41,7 @@ func (r *Run) readSeries(name string) error {
 	if r.short() {
 		name = ""
 	}
-	return r.collect(name, func(*archive.CycleScores) {})
+	return r.collect(name)
 }
 
 // short reports whether the series of all scores are in memory together.
@@ -54,70 +53,64 @@ func (r *Run) short() bool {
 	return cycles <= atOnce
 }
 
-// collect reads the series of the named score, or of all, and calls also for each batch on the way.
-func (r *Run) collect(name string, also func(*archive.CycleScores)) error {
+// collect reads the series of the named score, or of all.
+func (r *Run) collect(name string) error {
 	var names []string
 	if name != "" {
 		names = []string{name}
 	}
-	for _, t := range r.Trials {
-		t.series = [3]*series{}
-	}
+	r.beginSeries()
 	for b, err := range r.reader.Cycles(names...) {
 		if err != nil {
 			return err
 		}
-		r.addSeries(b)
-		also(b)
+		r.addSeries(b, b.ByStage())
 	}
+	r.endSeries(name)
+	return nil
+}
+
+func (r *Run) beginSeries() {
+	for _, t := range r.Trials {
+		t.series = [3]*series{}
+	}
+}
+
+// endSeries says that the series of the named score, or of all, have been read.
+func (r *Run) endSeries(name string) {
 	for _, t := range r.Trials {
 		for _, s := range t.series {
 			s.finish()
 		}
 	}
 	r.read = map[string]bool{name: true}
-	return nil
 }
 
-// addSeries appends a batch of cycles to the series of its trials.
-func (r *Run) addSeries(b *archive.CycleScores) {
-	var touched []*series
-	var t *Trial
-	for i, number := range b.Trial {
-		if t == nil || t.Trial != int(number) {
-			if t = r.byNumber[int(number)]; t == nil {
-				continue // it started after the trials were read
-			}
-		}
-		stage := slices.Index(stages, b.Stage[i])
-		if stage < 0 {
-			continue // of a newer plume
+// addSeries appends a batch of cycles, whose rows are given by stage, to the series of its trials.
+func (r *Run) addSeries(b *archive.CycleScores, rows []archive.StageRows) {
+	for _, of := range rows {
+		t, stage := r.byNumber[int(of.Trial)], slices.Index(stages, of.Stage)
+		if t == nil || stage < 0 {
+			continue // it started after the trials were read, or is of a newer plume
 		}
 		s := t.series[stage]
 		if s == nil {
 			s = &series{values: map[string][]float64{}, valid: map[string][]bool{}}
 			t.series[stage] = s
 		}
-		if len(s.batch) == 0 {
-			touched = append(touched, s)
-		}
-		s.batch = append(s.batch, i)
-	}
-	for _, s := range touched {
-		for _, i := range s.batch {
+		for _, i := range of.Rows {
 			s.cycle = append(s.cycle, b.Cycle[i])
 		}
 		for name, column := range b.Scores {
-			s.add(name, column.Values, column.Valid)
+			s.add(name, column.Values, column.Valid, of.Rows)
 		}
-		s.batch = s.batch[:0]
 	}
 }
 
-// add appends the rows of the batch to a score.
-func (s *series) add(name string, column []float64, valid []bool) {
-	values, known := slices.Grow(s.values[name], len(s.batch)), s.valid[name]
-	for _, i := range s.batch {
+// add appends rows of a batch to a score.
+func (s *series) add(name string, column []float64, valid []bool, rows []int) {
+	values, known := slices.Grow(s.values[name], len(rows)), s.valid[name]
+	for _, i := range rows {
 		if !valid[i] && known == nil {
 			known = slices.Repeat([]bool{true}, len(values))
 		}
@@ -224,35 +217,41 @@ func (s *series) scored(name string, in span) (cycles []int32, values []float64)
 	return cycles[:n], values[:n]
 }
 
-// FillMeans computes means over the existing cycles for trials without stored means, because
-// the run is running or was stopped, unless they diverged or failed.
-func (r *Run) FillMeans() error {
-	histories := map[*Trial]*[3]history{}
+// EachCycle reads the scores of all cycles once and calls do for each batch, with its rows by stage.
+// On the way it computes means over the existing cycles for trials without stored means, because
+// the run is running or was stopped, unless they diverged or failed, and it keeps the series of a
+// short run whose filters will be compared. Cost: that of the table.
+func (r *Run) EachCycle(do func(*archive.CycleScores, []archive.StageRows)) error {
+	histories := map[int32]*[3]history{}
 	for _, t := range r.Trials {
 		if len(t.means) == 0 && !t.lost() {
-			histories[t] = new([3]history)
+			histories[int32(t.Trial)] = new([3]history)
 		}
 	}
-	if len(histories) == 0 {
-		return nil
+	keep := r.short() && len(r.Groups) > 1
+	if keep {
+		r.beginSeries()
 	}
-	add := func(b *archive.CycleScores) {
-		for i, number := range b.Trial {
-			t := r.byNumber[int(number)]
-			of, stage := histories[t], slices.Index(stages, b.Stage[i])
-			if of == nil || stage < 0 {
-				continue // it has means, started after the trials were read, or is of a newer plume
-			}
-			if of[stage] == nil {
-				of[stage] = history{}
-			}
-			of[stage].add(b, i, r.span().has(b.Cycle[i]))
+	for b, err := range r.reader.Cycles() {
+		if err != nil {
+			return err
 		}
+		rows := b.ByStage()
+		if keep {
+			r.addSeries(b, rows)
+		}
+		for _, of := range rows {
+			if h, stage := histories[of.Trial], slices.Index(stages, of.Stage); h != nil && stage >= 0 {
+				h[stage] = h[stage].with(b, of.Rows, r.span())
+			}
+		}
+		do(b, rows)
 	}
-	if err := r.eachCycle(add); err != nil {
-		return err
+	if keep {
+		r.endSeries("")
 	}
-	for t, of := range histories {
+	for number, of := range histories {
+		t := r.byNumber[int(number)]
 		t.means = map[Metric]score.Mean{}
 		for stage, h := range of {
 			t.takeMeans(stages[stage], h)
@@ -261,36 +260,30 @@ func (r *Run) FillMeans() error {
 	return nil
 }
 
-// eachCycle calls do for each batch of cycles, and keeps the series of a short run, which will be compared.
-func (r *Run) eachCycle(do func(*archive.CycleScores)) error {
-	if r.short() {
-		return r.collect("", do)
-	}
-	for b, err := range r.reader.Cycles() {
-		if err != nil {
-			return err
-		}
-		do(b)
-	}
-	return nil
-}
-
 // history is the sums of the scores of one stage of a trial, of those that apply.
 type history map[string]*score.Series
 
-// add adds row i of a batch, to the sums only if it is scored.
-func (h history) add(b *archive.CycleScores, i int, scored bool) {
+// with returns h with rows of a batch, those that are scored in the sums.
+func (h history) with(b *archive.CycleScores, rows []int, scored span) history {
+	if h == nil {
+		h = history{}
+	}
 	for name, column := range b.Scores {
-		if !column.Valid[i] {
-			continue
-		}
-		if h[name] == nil {
-			h[name] = new(score.Series)
-		}
-		if scored {
-			h[name].Add(column.Values[i])
+		s := h[name]
+		for _, i := range rows {
+			if !column.Valid[i] {
+				continue
+			}
+			if s == nil {
+				s = new(score.Series)
+				h[name] = s
+			}
+			if scored.has(b.Cycle[i]) {
+				s.Add(column.Values[i])
+			}
 		}
 	}
+	return h
 }
 
 // lost reports whether a trial has diverged or failed.

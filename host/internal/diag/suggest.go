@@ -1,5 +1,7 @@
 package diag
 
+import "fmt"
+
 // Suggest returns the candidate that got was probably meant to be, or "". It
 // counts inserted, deleted, replaced and swapped letters, and lets a third of
 // them be wrong.
@@ -45,4 +47,12 @@ func distance(a, b string) int {
 		}
 	}
 	return rows[len(a)][len(b)]
+}
+
+// Plural returns a number with a noun, of which it makes a plural by an s: 1 trial, 2 trials.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -28,7 +28,7 @@ func (r *Report) addAxes() {
 	for _, w := range r.rows {
 		w.setting = []int{}
 	}
-	r.addAxis(sizeAxis, sizeLabel, func(w *row) string { return sizeText(w.Size) })
+	r.addAxis(sizeAxis, sizeLabel, func(w *row) string { return w.SizeText() })
 	var keys []string
 	for _, w := range r.rows {
 		for _, key := range w.run.Axes {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
 
@@ -135,6 +136,7 @@ type dataPoint struct {
 	Each    map[string]map[string]numbers `json:"each"`   // the values of the trials, if there are several
 
 	Uncertainty number `json:"uncertainty"` // CRPS of the climatology
+	Comparable  int    `json:"comparable"`  // points with the same number can be compared; -1: with none
 }
 
 type dataDifference struct {
@@ -290,9 +292,17 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 			names = append(names, m.Name)
 		}
 	}
+	var keys []string
 	for _, w := range r.rows {
+		comparable := -1
+		if key := (&compare.Row{Group: w.Group, Run: w.run}).Comparable(); key != "" {
+			if comparable = slices.Index(keys, key); comparable < 0 {
+				comparable, keys = len(keys), append(keys, key)
+			}
+		}
 		p := dataPoint{
-			Label: r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting, Uncertainty: number(r.uncertainty(w)),
+			Comparable: comparable,
+			Label:      r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting, Uncertainty: number(r.uncertainty(w)),
 			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
 			Each:   map[string]map[string]numbers{archive.Forecast: {}, archive.Analysis: {}},
 		}

@@ -123,41 +123,56 @@ func (r *Report) readObserved() error {
 // readInnovations stores the root mean square of the innovations of every cycle, its
 // expected value, and the normalised square. Trials may observe different variables.
 func (r *Report) readInnovations() error {
-	cycles, err := r.index("innovations")
+	cycles := map[int32]*archive.CycleIndex{}
+	for key, of := range r.cycles {
+		if key.Stage == archive.Forecast {
+			cycles[key.Trial] = of // as a rule those with scores have innovations
+		}
+	}
+	if as, err := r.addInnovations(cycles); as || err != nil {
+		return err
+	}
+	index, err := r.reader.Index("innovations")
 	if err != nil {
 		return err
 	}
+	clear(cycles)
+	for key, of := range index {
+		cycles[key.Trial] = of
+	}
+	for _, t := range r.trials {
+		t.innovations, t.observed, t.residuals = nil, 0, nil
+	}
+	if err := r.readObserved(); err != nil {
+		return err
+	}
+	_, err = r.addInnovations(cycles)
+	return err
+}
+
+// addInnovations reads the innovations of trials in the given cycles. It returns false if they are of others.
+func (r *Report) addInnovations(cycles map[int32]*archive.CycleIndex) (as bool, err error) {
+	next := map[int32]int{} // index of the next cycle by trial
 	for b, err := range r.reader.Innovations() {
 		if err != nil {
-			return err
+			return false, err
 		}
 		for i, number := range b.Trial {
-			t := r.trial(number)
-			of := cycles[staged{trial: number}]
-			if t == nil || of == nil {
-				continue
-			}
-			at, ok := of.of(b.Cycle[i])
-			if !ok {
+			t, of := r.trial(number), cycles[number]
+			if t == nil || of == nil || b.Cycle[i] > of.Last() {
 				continue // written after the cycles were counted
 			}
-			if t.innovations == nil {
-				t.innovations = newSampled(of.n, mostPoints)
+			at, ok := of.Of(b.Cycle[i])
+			if !ok || at != next[number] {
+				return false, nil
 			}
-			mean, count := rms(b.Fields, i)
-			t.innovations.tick(at, b.Time[i])
-			t.innovations.column("rms").add(at, mean)
-			t.innovations.column("expected").add(at, b.Expected[i])
-			t.innovations.column("nis").add(at, b.NIS[i])
-			t.observed = max(t.observed, count)
-			if int(b.Cycle[i]) <= r.setup.BurnIn {
-				continue
-			}
-			for _, f := range b.Fields {
-				if s := t.residuals[f.Name]; s != nil {
-					s.add(f.Row(i))
-				}
-			}
+			next[number]++
+			r.addInnovation(t, b, i, at, of.N)
+		}
+	}
+	for number, of := range cycles {
+		if t := r.trial(number); t != nil && next[number] < of.N-r.lacking() {
+			return false, nil
 		}
 	}
 	for _, t := range r.trials {
@@ -167,7 +182,28 @@ func (r *Report) readInnovations() error {
 			}
 		}
 	}
-	return nil
+	return true, nil
+}
+
+// addInnovation adds a row of a trial, of cycle at of n.
+func (r *Report) addInnovation(t *trial, b *archive.Innovations, row, at, n int) {
+	if t.innovations == nil {
+		t.innovations = newSampled(n, mostPoints)
+	}
+	mean, count := rms(b.Fields, row)
+	t.innovations.tick(at, b.Time[row])
+	t.innovations.column("rms").add(at, mean)
+	t.innovations.column("expected").add(at, b.Expected[row])
+	t.innovations.column("nis").add(at, b.NIS[row])
+	t.observed = max(t.observed, count)
+	if int(b.Cycle[row]) <= r.setup.BurnIn {
+		return
+	}
+	for _, f := range b.Fields {
+		if s := t.residuals[f.Name]; s != nil {
+			s.add(f.Row(row))
+		}
+	}
 }
 
 // rms returns the root mean square of the values of a row that are not missing, and their

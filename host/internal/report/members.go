@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/diag"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -89,7 +90,7 @@ func (r *Report) readMembers() error {
 		m.latest = append(m.latest, int32((stored-len(m.times)+k+1)*every))
 	}
 	if most := r.reader.Info.Members; most > 0 && slices.ContainsFunc(r.trials, func(t *trial) bool { return t.Size > most }) {
-		r.omitted = append(r.omitted, fmt.Sprintf("Charts of members, and the means and spreads of maps, are of at most %s of each ensemble, those that are stored: see output.ensemble_members.", plural(most, "member")))
+		r.omitted = append(r.omitted, fmt.Sprintf("Charts of members, and the means and spreads of maps, are of at most %s of each ensemble, those that are stored: see output.ensemble_members.", diag.Plural(most, "member")))
 	}
 	m.keep = min(latestMembers, max(10, latestBudget/(count*max(1, len(m.latest))*len(r.shown))))
 	r.chooseGrids(count)
@@ -240,7 +241,7 @@ func (r *Report) weigh(t *trial) {
 			why = "the members that are stored have no weight; store more: output.ensemble_members"
 		}
 		r.omitted = append(r.omitted, fmt.Sprintf("Members of trial %d, %s, are not shown at %s, the first of them %d: %s.",
-			t.Trial.Trial, t.Filter, plural(len(slices.Compact(none)), "cycle"), none[0], why))
+			t.Trial.Trial, t.Filter, diag.Plural(len(slices.Compact(none)), "cycle"), none[0], why))
 	}
 }
 
@@ -260,13 +261,6 @@ func (t *trial) sizeText() string {
 		return fmt.Sprintf("%d of N = %d", t.stored, t.Size)
 	}
 	return fmt.Sprintf("N = %d", t.Size)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // valuesOf returns the values that are shown of a row.

@@ -235,7 +235,7 @@ func (r *Report) scoresTable(stage string) *textTable {
 		return nil
 	}
 	t.Head = append(t.Head, headCell{"status", ""})
-	several, bold, lines := false, false, map[*row]int{}
+	several, bold, incomparable, lines := false, false, "", map[*row]int{}
 	for _, w := range slices.Concat(r.rows, r.baselines) {
 		if !slices.ContainsFunc(shown, func(m compare.Metric) bool { return w.cells[m].Applies }) {
 			continue // an estimate that has no score of this stage
@@ -249,10 +249,12 @@ func (r *Report) scoresTable(stage string) *textTable {
 		t.Rows = append(t.Rows, append(line, textCell{Text: w.Status(), Flag: w.Lost()}))
 	}
 	for k, m := range shown {
-		if best := r.best(m); best >= 0 {
+		best, why := r.best(m)
+		if best >= 0 {
 			t.Rows[lines[r.rows[best]]][len(t.Head)-1-len(shown)+k].Best = true
 			bold = true
 		}
+		incomparable = cmp.Or(incomparable, why)
 	}
 	t.Note = "Time means after burn-in ± standard error, corrected for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
@@ -260,8 +262,11 @@ func (r *Report) scoresTable(stage string) *textTable {
 			"(8/10) means that two of ten diverged, failed or were stopped, and are not included. " +
 			"rank_flatness_p is that of the sum of the rank histograms of all replicates."
 	}
-	if bold {
-		t.Note += " Bold: the lowest of the settings in which no trial was lost, of scores of which less is better."
+	switch {
+	case bold:
+		t.Note += " Bold: the lowest of the settings of which all trials ended well, of scores of which less is better."
+	case incomparable != "":
+		t.Note += " No number is bold: " + incomparable + "."
 	}
 	for _, p := range r.all() {
 		t.Note = strings.Join(append([]string{t.Note}, p.reader.Info.Notes...), " ")
@@ -269,16 +274,16 @@ func (r *Report) scoresTable(stage string) *textTable {
 	return t
 }
 
-// best returns the row with the best value of a score; -1 if there is none.
-func (r *Report) best(m compare.Metric) int {
+// best returns the row with the best value of a score; -1 and why if there is none.
+func (r *Report) best(m compare.Metric) (int, string) {
 	if !score.IsLoss(m.Name) {
-		return -1
+		return -1, ""
 	}
-	means := make([]compare.Mean, len(r.rows))
+	rows := make([]compare.Row, len(r.rows))
 	for i, w := range r.rows {
-		means[i] = w.cells[m]
+		rows[i] = compare.Row{Group: w.Group, Run: w.run, Mean: w.cells[m]}
 	}
-	return compare.Best(means)
+	return compare.Best(rows)
 }
 
 // about returns the description of a score.
@@ -299,20 +304,13 @@ func (r *Report) settingHead() []headCell {
 }
 
 func (r *Report) settingCells(w *row) []textCell {
-	line := []textCell{{Text: w.Filter, Head: true}, {Text: sizeText(w.Size), Number: true}}
+	line := []textCell{{Text: w.Filter, Head: true}, {Text: w.SizeText(), Number: true}}
 	for i, a := range r.axes {
 		if a.name != sizeAxis {
 			line = append(line, textCell{Text: r.at(w, i), Number: a.numbers != nil})
 		}
 	}
 	return line
-}
-
-func sizeText(size int) string {
-	if size == 0 {
-		return ""
-	}
-	return strconv.Itoa(size)
 }
 
 func cellOf(c compare.Mean) textCell {

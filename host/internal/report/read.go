@@ -33,7 +33,7 @@ type Report struct {
 	trials          []*trial
 	comparisons     []*compare.Comparison // of the scores of which less is better
 	failures        []archive.TrialFailure
-	cycles          map[staged]*cycleIndex // that have scores
+	cycles          map[archive.Staged]*archive.CycleIndex // that have scores
 	trajectories
 	forecasts
 	members members
@@ -60,7 +60,7 @@ type trial struct {
 	run         int // which of several
 	row         *row
 	scores      map[string]*sampled     // by stage
-	analyses    *cycleIndex             // the cycles that have scores of the analysis
+	analyses    *archive.CycleIndex     // the cycles that have scores of the analysis
 	innovations *sampled                // of the forecast
 	residuals   map[string]*residuals   // by observed variable
 	observed    int                     // number of values in the cycle with the most
@@ -98,6 +98,13 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)
 		}
 	}
+	if unshown := r.runs[0].Unshown(); len(unshown) > 0 {
+		var names []string
+		for _, p := range unshown {
+			names = append(names, p.Text())
+		}
+		r.notes = append(r.notes, fmt.Sprintf("The workflow has published scores that the run has nothing to compare with: %s.", strings.Join(names, ", ")))
+	}
 	if missing := reader.Missing(); len(missing) > 0 {
 		r.notes = append(r.notes, fmt.Sprintf("The run was written by another version of plume, %s: %s.",
 			reader.Info.Plume, strings.Join(missing, "; ")))
@@ -124,12 +131,15 @@ func (r *Report) readScores() (err error) {
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{scores.FillMeans, scores.ReadRanks} {
+	r.runs, r.filters, r.against = []*compare.Run{scores}, scores.Filters(), scores.Baseline()
+	for _, of := range scores.Trials {
+		r.trials = append(r.trials, &trial{Trial: of, seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}, skill: map[string][2][]float64{}, scores: map[string]*sampled{}})
+	}
+	for _, step := range []func() error{r.readSeries, scores.ReadRanks} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	r.runs, r.filters, r.against = []*compare.Run{scores}, scores.Filters(), scores.Baseline()
 	r.metrics = slices.DeleteFunc(scores.Metrics(), func(m compare.Metric) bool { return !slices.Contains(stages, m.Stage) })
 	r.opening = scores.Opening("").Name
 	if r.rows, err = r.rowsOf(scores, scores.Groups); err != nil {
@@ -145,12 +155,9 @@ func (r *Report) readScores() (err error) {
 			rows[t] = w
 		}
 	}
-	for _, of := range scores.Trials {
-		t := &trial{Trial: of, row: rows[of], seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}, skill: map[string][2][]float64{}, scores: map[string]*sampled{}}
-		r.trials, t.row.trials = append(r.trials, t), append(t.row.trials, t)
-	}
-	if err := r.readSeries(); err != nil {
-		return err
+	for _, t := range r.trials {
+		t.row = rows[t.Trial]
+		t.row.trials = append(t.row.trials, t)
 	}
 	r.sortScores()
 	return r.compare()
@@ -224,7 +231,7 @@ func (r *Report) readDiagnostics() error {
 			if t == nil || t.analyses == nil {
 				continue
 			}
-			at, ok := t.analyses.of(b.Cycle[i])
+			at, ok := t.analyses.Of(b.Cycle[i])
 			if !ok {
 				continue // written after the scores were read
 			}
@@ -270,12 +277,56 @@ func (r *Report) readTimings() error {
 	return nil
 }
 
-// median returns the median of values, which it sorts; NaN if there are none.
+// median returns the median of values, which it reorders; NaN if there are none. Values that are NaN
+// are the smallest. Cost: O(n).
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
-	slices.Sort(values)
+	known := 0 // values from here on are not NaN
+	for i, v := range values {
+		if math.IsNaN(v) {
+			values[i], values[known] = values[known], v
+			known++
+		}
+	}
 	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	if (n-1)/2 < known {
+		return math.NaN()
+	}
+	values = values[known:]
+	low := selected(values, (n-1)/2-known)
+	if n%2 == 1 {
+		return low
+	}
+	return (low + slices.Min(values[n/2-known:])) / 2
+}
+
+// selected reorders values, none of which is NaN, so that the k smallest come first, and returns the next
+// smallest. Source: Hoare 1961, doi:10.1145/366622.366647, algorithm 65.
+func selected(values []float64, k int) float64 {
+	for from, to := 0, len(values)-1; from < to; {
+		i, j, pivot := from, to, values[from+(to-from)/2]
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for values[j] > pivot {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			to = j
+		case k >= i:
+			from = i
+		default:
+			return values[k]
+		}
+	}
+	return values[k]
 }

@@ -8,46 +8,6 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// cycleIndex counts cycles, which are given in order.
-type cycleIndex struct {
-	n    int
-	last int32
-	runs []cycleRun
-}
-
-// cycleRun is consecutive cycles: the first, and its index.
-type cycleRun struct {
-	first int32
-	at    int
-}
-
-func (c *cycleIndex) add(cycle int32) {
-	if c.n > 0 && cycle == c.last {
-		return
-	}
-	if c.n == 0 || cycle != c.last+1 {
-		c.runs = append(c.runs, cycleRun{cycle, c.n})
-	}
-	c.n, c.last = c.n+1, cycle
-}
-
-// of returns the index of a cycle, and false if it is not there.
-func (c *cycleIndex) of(cycle int32) (at int, ok bool) {
-	k, found := slices.BinarySearchFunc(c.runs, cycle, func(r cycleRun, cycle int32) int { return int(r.first) - int(cycle) })
-	if !found {
-		k--
-	}
-	if k < 0 {
-		return 0, false
-	}
-	end := c.n
-	if k+1 < len(c.runs) {
-		end = c.runs[k+1].at
-	}
-	at = c.runs[k].at + int(cycle-c.runs[k].first)
-	return at, at < end
-}
-
 // kept are names that outlive the batches of a table, whose texts share the memory of a batch.
 type kept []string
 
@@ -61,67 +21,71 @@ func (k *kept) of(name string) string {
 	return (*k)[at]
 }
 
-// staged names a stage of a trial.
-type staged struct {
-	trial int32
-	stage string
-}
+// lacking returns how many of the cycles that have scores other tables may lack: one of a run that was killed
+// between writing them, or that goes on.
+func (r *Report) lacking() int { return min(1, len(r.reader.Info.Unended())) }
 
-// index counts the cycles of a table by trial and stage.
-func (r *Report) index(table string) (map[staged]*cycleIndex, error) {
-	all, names := map[staged]*cycleIndex{}, kept{}
-	var last staged
-	var of *cycleIndex
-	for b, err := range r.reader.Keys(table) {
-		if err != nil {
-			return nil, err
-		}
-		for i, trial := range b.Trial {
-			key := staged{trial: trial}
-			if b.Stage != nil {
-				key.stage = b.Stage[i]
-			}
-			if of == nil || key != last {
-				if of = all[key]; of == nil {
-					key.stage, of = names.of(key.stage), &cycleIndex{}
-					all[key] = of
+// readSeries reads the scores of all cycles, and the means of trials without stored ones. Of a run that has
+// ended the trials say how many cycles they have, as a rule with both stages; otherwise cycles are counted first.
+func (r *Report) readSeries() (err error) {
+	if r.reader.Info.Files != nil {
+		r.cycles = map[archive.Staged]*archive.CycleIndex{}
+		for _, t := range r.trials {
+			for _, stage := range stages {
+				if t.Cycles > 0 {
+					r.cycles[archive.Staged{Trial: int32(t.Trial.Trial), Stage: stage}] = archive.CyclesTo(t.Cycles)
 				}
-				last = key
-			}
-			of.add(b.Cycle[i])
-		}
-	}
-	return all, nil
-}
-
-// readSeries reads the scores of all cycles.
-func (r *Report) readSeries() error {
-	var err error
-	if r.cycles, err = r.index("cycles"); err != nil {
-		return err
-	}
-	readers := map[staged]*scoreReader{}
-	for _, t := range r.trials {
-		for _, stage := range stages {
-			if of := r.cycles[staged{int32(t.Trial.Trial), stage}]; of != nil {
-				s := &scoreReader{trial: t, stage: stage, sampled: newSampled(of.n, mostPoints)}
-				readers[staged{int32(t.Trial.Trial), stage}], t.scores[stage] = s, s.sampled
 			}
 		}
-		t.analyses = r.cycles[staged{int32(t.Trial.Trial), archive.Analysis}]
-	}
-	for b, err := range r.reader.Cycles() {
-		if err != nil {
+		if as, err := r.readScoresOf(); as || err != nil {
 			return err
 		}
-		r.addScores(readers, b)
 	}
+	if r.cycles, err = r.reader.Index("cycles"); err != nil {
+		return err
+	}
+	_, err = r.readScoresOf()
+	return err
+}
+
+// readScoresOf reads the scores of r.cycles. It returns false if there are those of others, or some are missing.
+func (r *Report) readScoresOf() (as bool, err error) {
+	readers := map[archive.Staged]*scoreReader{}
+	for _, t := range r.trials {
+		t.scores, t.skill = map[string]*sampled{}, map[string][2][]float64{}
+		for _, stage := range stages {
+			key := archive.Staged{Trial: int32(t.Trial.Trial), Stage: stage}
+			if of := r.cycles[key]; of != nil {
+				s := &scoreReader{trial: t, stage: stage, cycles: of, sampled: newSampled(of.N, mostPoints)}
+				readers[key], t.scores[stage] = s, s.sampled
+			}
+		}
+		if t.analyses = nil; t.scores[archive.Analysis] != nil {
+			t.analyses = readers[archive.Staged{Trial: int32(t.Trial.Trial), Stage: archive.Analysis}].cycles
+		}
+	}
+	run := r.runs[0]
+	as = true
+	err = run.EachCycle(func(b *archive.CycleScores, rows []archive.StageRows) {
+		for _, of := range rows {
+			s := readers[archive.Staged{Trial: of.Trial, Stage: of.Stage}]
+			if s != nil {
+				s.add(b, of.Rows, r.setup.BurnIn, run.Scored)
+			} else if r.trial(of.Trial) != nil && slices.Contains(stages, of.Stage) {
+				as = false // others started after the trials were read, or are of a stage that is not shown
+			}
+		}
+	})
+	for _, s := range readers {
+		as = as && !s.astray && s.next == s.n
+	}
+	r.overTime = nil
 	for _, t := range r.trials {
 		for _, s := range t.scores {
 			r.overTime = slices.AppendSeq(r.overTime, maps.Keys(s.columns))
 		}
 	}
-	return nil
+	return as, err
 }
 
 // scoreReader reads the scores of one stage of a trial.
@@ -129,39 +93,25 @@ type scoreReader struct {
 	trial *trial
 	stage string
 	*sampled
-	next           int       // index of the next cycle
-	before         float64   // time of the last cycle of burn-in
-	begun          bool      // burn-in is over
-	spread, errors []float64 // of the cycles that are scored and have both, until all are read
-	rows           []int     // those of the batch that is being read
+	cycles         *archive.CycleIndex // that are expected
+	astray         bool                // there are others
+	next           int                 // index of the next cycle
+	before         float64             // time of the last cycle of burn-in
+	begun          bool                // burn-in is over
+	spread, errors []float64           // of the cycles that are scored and have both, until all are read
 }
 
-// addScores adds a batch of rows.
-func (r *Report) addScores(readers map[staged]*scoreReader, b *archive.CycleScores) {
-	var touched []*scoreReader
-	var s *scoreReader
-	for i, trial := range b.Trial {
-		if s == nil || int32(s.trial.Trial.Trial) != trial || s.stage != b.Stage[i] {
-			if s = readers[staged{trial, b.Stage[i]}]; s == nil {
-				continue // it started after the trials were read, or is of a stage that is not shown
-			}
-		}
-		if len(s.rows) == 0 {
-			touched = append(touched, s)
-		}
-		s.rows = append(s.rows, i)
+// add adds rows of a batch.
+func (s *scoreReader) add(b *archive.CycleScores, rows []int, burnIn int, scored func(int32) bool) {
+	if len(rows) > s.n-s.next {
+		rows, s.astray = rows[:s.n-s.next], true // others were written after the cycles were counted
 	}
-	for _, s := range touched {
-		s.add(b, r.setup.BurnIn, r.runs[0].Scored)
-	}
-}
-
-// add adds the rows of the batch.
-func (s *scoreReader) add(b *archive.CycleScores, burnIn int, scored func(int32) bool) {
-	s.rows = s.rows[:min(len(s.rows), s.n-s.next)] // others were written after the cycles were counted
 	spread, errors := b.Scores["spread"], b.Scores["rmse"]
-	for k, i := range s.rows {
+	for k, i := range rows {
 		at := s.next + k
+		if expected, ok := s.cycles.Of(b.Cycle[i]); !ok || expected != at {
+			s.astray = true
+		}
 		s.tick(at, b.Time[i])
 		switch {
 		case int(b.Cycle[i]) <= burnIn:
@@ -180,7 +130,7 @@ func (s *scoreReader) add(b *archive.CycleScores, burnIn int, scored func(int32)
 	}
 	for name, scores := range b.Scores {
 		var c *column
-		for k, i := range s.rows {
+		for k, i := range rows {
 			if !scores.Valid[i] {
 				continue // a score applies if any cycle has it
 			}
@@ -190,11 +140,10 @@ func (s *scoreReader) add(b *archive.CycleScores, burnIn int, scored func(int32)
 			c.add(s.next+k, scores.Values[i])
 		}
 	}
-	if s.next += len(s.rows); s.next == s.n {
+	if s.next += len(rows); s.next == s.n {
 		if spread, rmse := s.trial.Skill(s.spread, s.errors); spread != nil {
 			s.trial.skill[s.stage] = [2][]float64{spread, rmse}
 		}
 		s.spread, s.errors = nil, nil
 	}
-	s.rows = s.rows[:0]
 }

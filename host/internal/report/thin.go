@@ -115,11 +115,12 @@ func (s *sampled) column(name string) *column {
 	return c
 }
 
-// short returns the series, with at most so many points as are kept.
+// short returns the series, with at most so many points as are kept, and without cycles at the end that
+// were not given.
 func (s *sampled) short() *series {
 	out := &series{Time: s.times, Values: map[string][]float64{}}
 	for name, c := range s.columns {
-		out.Values[name] = c.points
+		out.Values[name] = c.points[:min(len(s.times), len(c.points))]
 	}
 	return out
 }
@@ -132,7 +133,7 @@ func (s *sampled) long() bool { return s.n > 2*blocks }
 func (s *sampled) means() *series {
 	out := &series{Time: s.middles, Values: map[string][]float64{}}
 	for name, c := range s.columns {
-		out.Values[name] = c.means()
+		out.Values[name] = c.means()[:len(s.middles)]
 	}
 	return out
 }

@@ -86,22 +86,3 @@ func TestVaries(t *testing.T) {
 		}
 	}
 }
-
-// The index of a cycle is its place among those that are there.
-func TestCycleIndex(t *testing.T) {
-	var c cycleIndex
-	there := []int32{3, 4, 5, 9, 12, 13}
-	for _, cycle := range there {
-		c.add(cycle)
-		c.add(cycle) // another row
-	}
-	for cycle := range int32(16) {
-		at, ok := c.of(cycle)
-		if want := slices.Index(there, cycle); ok != (want >= 0) || ok && at != want {
-			t.Errorf("cycle %d: %d, %v, want %d", cycle, at, ok, want)
-		}
-	}
-	if c.n != len(there) {
-		t.Errorf("%d cycles", c.n)
-	}
-}

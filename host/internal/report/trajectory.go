@@ -93,7 +93,7 @@ func (r *Report) readVariables() error {
 		return err
 	}
 	var err error
-	if v.cycles, err = r.index("variables"); err != nil {
+	if v.cycles, err = r.reader.Index("variables"); err != nil {
 		return err
 	}
 	return v.read()
@@ -118,29 +118,32 @@ type variablesReader struct {
 	observations observations
 	apart        map[string]map[value]float64 // values that no filter used, by why: held_out or rejected
 
-	cycles map[staged]*cycleIndex // that are expected to be described
-	others bool                   // others are, or some of them are not
+	cycles map[archive.Staged]*archive.CycleIndex // that are expected to be described
+	others bool                                   // others are, or some of them are not
 	names  kept
 
 	trial   *trial
 	curves  map[string][]*curveReader // of the trial by stage and shown value
+	stage   string                    // of the last row
+	current []*curveReader            // of that stage; nil: not known yet
 	columns int                       // the field stores one cycle of this many
 }
 
 // curveReader reads the trajectory of a value at one stage of a trial.
 type curveReader struct {
 	*sampled
-	cycles              *cycleIndex
+	cycles              *archive.CycleIndex
 	parts               []*column // in the order of [curve]
 	observed            *column
 	apart               map[string]*column // by why
+	size                int                // of the variable
 	near                nearness
 	lastTruth, lastMean []float64 // truth and mean of the last cycles
 }
 
 // newCurve returns a reader of a value in cycles; whys are those for which values were not used.
-func newCurve(cycles *cycleIndex, points int, whys []string) *curveReader {
-	c := &curveReader{sampled: newSampled(cycles.n, points), cycles: cycles, apart: map[string]*column{}}
+func newCurve(cycles *archive.CycleIndex, points int, whys []string) *curveReader {
+	c := &curveReader{sampled: newSampled(cycles.N, points), cycles: cycles, apart: map[string]*column{}}
 	for _, part := range curve {
 		c.parts = append(c.parts, c.column(part.name))
 	}
@@ -313,7 +316,7 @@ func (o *observations) of(key truthKey, cycle int32, c component, size int) floa
 }
 
 // curve lists what a curve shows of descriptions, by the names that the page uses.
-var curve = []struct {
+var curve = [...]struct {
 	name   string
 	column func(*archive.Descriptions) []float64
 }{
@@ -328,6 +331,10 @@ var curve = []struct {
 func (v *variablesReader) batch(b *archive.Descriptions) {
 	if len(b.Trial) > 0 && v.report.shown == nil {
 		v.choose(b.Variable, b.Index)
+	}
+	var parts [len(curve)][]float64
+	for j, part := range curve {
+		parts[j] = part.column(b)
 	}
 	for i, number := range b.Trial {
 		if v.trial == nil || v.trial.Trial.Trial != int(number) {
@@ -344,7 +351,7 @@ func (v *variablesReader) batch(b *archive.Descriptions) {
 		v.addToField(b, i)
 		for k, c := range v.report.shown {
 			if c.variable == b.Variable[i] && c.index == int(b.Index[i]) {
-				v.addToCurve(k, b, i)
+				v.addToCurve(k, b, i, &parts)
 			}
 		}
 	}
@@ -391,7 +398,7 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 func (v *variablesReader) begin() {
 	t := v.trial
 	t.curves, t.fields, t.phase, t.profiles = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}, map[string]*profile{}
-	v.curves = map[string][]*curveReader{}
+	v.curves, v.current = map[string][]*curveReader{}, nil
 	v.columns = 1
 	if v.report.field == nil {
 		return
@@ -408,28 +415,31 @@ func (v *variablesReader) begin() {
 	v.columns = max(1, (cycles+most-1)/most)
 }
 
-// addToCurve adds row i of b to the curve of the shown value k, if its cycle is expected.
-func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
-	curves := v.curves[b.Stage[i]]
-	if curves == nil {
-		curves = v.begun(b.Trial[i], b.Stage[i])
-		v.curves[b.Stage[i]] = curves
+// addToCurve adds row i of b, whose columns for [curve] are given, to the curve of the shown value k, if its
+// cycle is expected.
+func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int, parts *[len(curve)][]float64) {
+	if v.current == nil || v.stage != b.Stage[i] {
+		v.stage, v.current = b.Stage[i], v.curves[b.Stage[i]]
 	}
-	if k >= len(curves) {
+	if v.current == nil {
+		v.current = v.begun(b.Trial[i], b.Stage[i])
+		v.curves[b.Stage[i]] = v.current
+	}
+	if k >= len(v.current) {
 		v.others = true
 		return
 	}
-	s, c := curves[k], v.report.shown[k]
-	at, ok := s.cycles.of(b.Cycle[i])
+	s, c := v.current[k], v.report.shown[k]
+	at, ok := s.cycles.Of(b.Cycle[i])
 	if !ok {
 		v.others = true
 		return
 	}
 	s.tick(at, b.Time[i])
-	for j, part := range curve {
-		s.parts[j].add(at, part.column(b)[i])
+	for j, part := range parts {
+		s.parts[j].add(at, part[i])
 	}
-	observed := v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.report.state[c.variable].Size())
+	observed := v.observations.of(v.trial.truthKey(), b.Cycle[i], c, s.size)
 	s.observed.add(at, observed)
 	s.near.add(b.Truth[i], b.Mean[i], observed)
 	for why, column := range s.apart {
@@ -442,7 +452,7 @@ func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
 
 // begun returns readers of the shown values at a stage of the trial.
 func (v *variablesReader) begun(trial int32, stage string) []*curveReader {
-	cycles := v.cycles[staged{trial, stage}]
+	cycles := v.cycles[archive.Staged{Trial: trial, Stage: stage}]
 	curves := []*curveReader{}
 	if cycles == nil {
 		return curves
@@ -453,8 +463,10 @@ func (v *variablesReader) begun(trial int32, stage string) []*curveReader {
 			whys = append(whys, why)
 		}
 	}
-	for range v.report.shown {
-		curves = append(curves, newCurve(cycles, v.report.budget(), whys))
+	for _, shown := range v.report.shown {
+		c := newCurve(cycles, v.report.budget(), whys)
+		c.size = v.report.state[shown.variable].Size()
+		curves = append(curves, c)
 	}
 	return curves
 }
@@ -534,7 +546,7 @@ func (v *variablesReader) finish() {
 	for stage, curves := range v.curves {
 		v.keepPhase(stage, curves)
 		for _, c := range curves {
-			v.others = v.others || c.observed.added < c.n
+			v.others = v.others || c.observed.added < c.n-v.report.lacking()
 			s := c.short()
 			if c.near.foreign() {
 				for _, name := range []string{"observed", "held_out", "rejected"} {

@@ -2,8 +2,10 @@ package why
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -57,7 +59,7 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	if err != nil {
 		return nil, err
 	}
-	known, err := readObserved(reader, setup)
+	known, err := readObserved(reader.Observed, setup)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	if err != nil {
 		return nil, err
 	}
-	studies := map[int]*study{}
+	studies, done := map[int]*study{}, map[int]bool{} // enough is known of these trials
 	var r *record
 	end := func() {
 		if r == nil {
@@ -95,10 +97,17 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 		if err != nil {
 			return nil, err
 		}
+		if len(done) == len(trials) {
+			break
+		}
 		for i, number := range b.Trial {
 			t := trials[int(number)]
-			if t == nil || b.Cycle[i] > setup.last() {
-				continue // it started after the trials were read, or enough is known of it
+			if t == nil {
+				continue // it started after the trials were read
+			}
+			if b.Cycle[i] > setup.last() {
+				done[t.Trial] = true
+				continue
 			}
 			if every := analyses[t.Trial]; every > 1 && int(b.Cycle[i]-1)%every > 0 {
 				continue // innovations between two analyses share the errors of one forecast
@@ -176,69 +185,51 @@ func readObservations(reader *archive.Reader, last int32) (map[truth]map[int32][
 	return all, nil
 }
 
-// rows are consecutive rows of the observed values of a trial.
-type rows struct {
-	*archive.ObservedValues
-	from, to int
-}
-
-// readObserved returns the observed values that are looked at, of the trials that have ended, by trial.
-func readObserved(reader *archive.Reader, setup Setup) (map[int][]value, error) {
-	parts := map[int][]rows{}
-	for b, err := range reader.Observed() {
+// readObserved returns the observed values that are looked at, of the trials that have ended, by trial. Which
+// these are follows from how many there are, so that the table is read twice.
+func readObserved(table func() iter.Seq2[*archive.ObservedValues, error], setup Setup) (map[int][]value, error) {
+	type variable struct {
+		trial int32
+		name  string
+	}
+	sizes, several := map[int32]int{}, map[variable]bool{}
+	for b, err := range table() {
 		if err != nil {
 			return nil, err
 		}
-		for from := 0; from < len(b.Trial); {
-			to := from
-			for to < len(b.Trial) && b.Trial[to] == b.Trial[from] {
-				to++
+		for i, number := range b.Trial {
+			if sizes[number]++; b.Index[i] > 0 {
+				if of := (variable{number, b.Variable[i]}); !several[of] {
+					several[variable{number, strings.Clone(of.name)}] = true // it shares the memory of the batch
+				}
 			}
-			number := int(b.Trial[from])
-			parts[number] = append(parts[number], rows{b, from, to})
-			from = to
 		}
 	}
-	all := map[int][]value{}
-	for number, of := range parts {
-		all[number] = observedOf(of, setup)
+	all, next := map[int][]value{}, map[int32]int{}
+	for b, err := range table() {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			if kept(next[number], sizes[number]) {
+				all[int(number)] = append(all[int(number)], observedValue(b, i, several[variable{number, b.Variable[i]}], setup))
+			}
+			next[number]++
+		}
 	}
 	return all, nil
 }
 
-// observedOf returns the observed values of a trial that are looked at.
-func observedOf(parts []rows, setup Setup) (list []value) {
-	m, several := 0, map[string]bool{}
-	for _, b := range parts {
-		m += b.to - b.from
-		for i := b.from; i < b.to; i++ {
-			if b.Index[i] > 0 {
-				several[b.Variable[i]] = true
-			}
-		}
-	}
-	j := 0
-	for _, b := range parts {
-		for i := b.from; i < b.to; i++ {
-			if kept(j, m) {
-				list = append(list, b.value(i, several[b.Variable[i]], setup))
-			}
-			j++
-		}
-	}
-	return list
-}
-
-// value returns what row i says.
-func (b rows) value(i int, several bool, setup Setup) value {
-	v := newValue(b.Variable[i], int(b.Index[i]), several, setup)
+// observedValue returns what a row says.
+func observedValue(b *archive.ObservedValues, i int, several bool, setup Setup) value {
+	v := newValue(strings.Clone(b.Variable[i]), int(b.Index[i]), several, setup) // it shares the memory of the batch
 	v.spread, v.error, v.first, v.largest, v.at = b.Spread[i], b.Error[i], b.First[i], b.Largest[i], int(b.At[i])
 	for _, f := range b.Fields {
 		switch f.Name {
 		case "position":
-			v.position = f.Row(i)
+			v.position = slices.Clone(f.Row(i))
 		case "period":
-			v.period = f.Row(i)
+			v.period = slices.Clone(f.Row(i))
 		}
 	}
 	return v

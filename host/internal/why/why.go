@@ -33,6 +33,7 @@ import (
 // Setup is what an explanation takes from the workflow of a run.
 type Setup struct {
 	BurnIn  int
+	Cycles  int                       // of every trial; 0: as many as there are observations for
 	Params  map[string]map[string]any // of filters, by label
 	Every   map[string]int            // cycles from one analysis to the next, by filter; 0: 1
 	Streams []Stream
@@ -118,12 +119,36 @@ func Explain(reader *archive.Reader, scores *compare.Run, setup Setup) ([]Verdic
 				j.misfits = append(j.misfits, m)
 			}
 		}
+		j.partial(reader.Info)
 		if err := j.decide(scores); err != nil {
 			return nil, err
 		}
 		list = append(list, j.Verdict)
 	}
 	return list, nil
+}
+
+// partial says that the run has not ended, and how much of it is known.
+func (j *judge) partial(run *archive.Info) {
+	why, open, cycles := run.Unended(), 0, 0
+	for _, t := range j.Trials {
+		if slices.Contains([]archive.Status{archive.Running, archive.Stopped, archive.Interrupted, archive.Waiting}, t.Status) {
+			open, cycles = open+1, max(cycles, t.Cycles)
+		}
+	}
+	if why == "" || open == 0 {
+		return
+	}
+	of := ""
+	if j.setup.Cycles > 0 {
+		of = fmt.Sprintf(" of %d", j.setup.Cycles)
+	}
+	if len(j.Trials) > 1 {
+		why += fmt.Sprintf("; %d of %d trials have not ended, which have at most", open, len(j.Trials))
+	} else {
+		why += "; there are"
+	}
+	j.doubt("this is partial: %s %d%s cycles", why, cycles, of)
 }
 
 // Hint returns the line that stands below the scores of a run: what stands out most; empty

@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -266,14 +267,29 @@ func TestKept(t *testing.T) {
 // has others, also when none of those is looked at. Of what no table says more they have the same names.
 func TestNamesOfObservedValues(t *testing.T) {
 	const m = 3 * most
-	all := &archive.ObservedValues{}
+	all := &archive.ObservedValues{Trial: slices.Repeat([]int32{1}, m)}
 	for j := range m {
 		all.Variable, all.Index = append(all.Variable, "x"), append(all.Index, int32(j))
 		all.Spread, all.Error, all.First, all.Largest = append(all.Spread, float64(j)), append(all.Error, 1), append(all.First, 2), append(all.Largest, 3)
 		all.At = append(all.At, 4)
 	}
 	all.Variable[m-1], all.Index[m-1] = "y", 0
-	got := observedOf([]rows{{all, 0, 7}, {all, 7, m}}, Setup{})
+	batches := func() iter.Seq2[*archive.ObservedValues, error] {
+		return func(yield func(*archive.ObservedValues, error) bool) {
+			for _, at := range [][2]int{{0, 7}, {7, m}} {
+				from, to := at[0], at[1]
+				if !yield(&archive.ObservedValues{Trial: all.Trial[from:to], Variable: all.Variable[from:to], Index: all.Index[from:to], Spread: all.Spread[from:to],
+					Error: all.Error[from:to], First: all.First[from:to], Largest: all.Largest[from:to], At: all.At[from:to]}, nil) {
+					return
+				}
+			}
+		}
+	}
+	known, err := readObserved(batches, Setup{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := known[1]
 	names := map[string]bool{}
 	for _, v := range got {
 		if want := fmt.Sprintf("x[%d]", int(v.spread)); v.variable == "x" && v.name != want || v.variable == "y" && v.name != "y" {
@@ -378,6 +394,31 @@ func TestWhatCouldStandOut(t *testing.T) {
 		v := decided(t, walk(m, cycles, 1, 1, 1, 1))
 		if v.Cause != None || len(v.Doubts) != 1 || !strings.HasPrefix(v.Doubts[0], want) {
 			t.Errorf("got %s, %q, want %q", v.Cause, v.Doubts, want)
+		}
+	}
+}
+
+// A run that has not ended is said to be partial, with how much there is of it.
+func TestPartial(t *testing.T) {
+	trial := func(status archive.Status, cycles int) *compare.Trial {
+		return &compare.Trial{TrialRow: archive.TrialRow{Status: status, Cycles: cycles}}
+	}
+	for _, test := range []struct {
+		run    archive.Status
+		trials []*compare.Trial
+		want   string
+	}{
+		{archive.Running, []*compare.Trial{trial(archive.Running, 7)}, "this is partial: the run is running; there are 7 of 50 cycles"},
+		{archive.Stopped, []*compare.Trial{trial(archive.Stopped, 7)}, "this is partial: the run was stopped: its process is gone; there are 7 of 50 cycles"},
+		{archive.Interrupted, []*compare.Trial{trial(archive.OK, 50), trial(archive.Interrupted, 3), trial(archive.Waiting, 0)},
+			"this is partial: the run was interrupted; 2 of 3 trials have not ended, which have at most 3 of 50 cycles"},
+		{archive.Interrupted, []*compare.Trial{trial(archive.OK, 50)}, ""},
+		{archive.OK, []*compare.Trial{trial(archive.OK, 50)}, ""},
+	} {
+		j := &judge{Verdict: Verdict{Group: &compare.Group{Trials: test.trials}}, setup: Setup{Cycles: 50}}
+		j.partial(&archive.Info{Status: test.run})
+		if got := strings.Join(j.Doubts, "\n"); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
 }

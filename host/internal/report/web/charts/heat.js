@@ -10,7 +10,7 @@
     pick(figure, ...picks);
     const stage = [state.stage, "analysis", "forecast"].find(s => D.points.some(p => p.scores[s]?.[state.metric])) || state.stage;
     const cells = D.points.filter(p => p.filter === f && p.setting[x] >= 0 && p.setting[y] >= 0 && p.setting.every((v, i) => i === x || i === y || v < 0 || v === state.setting[i]))
-      .map(p => ({ i: p.setting[x], k: p.setting[y], s: p.scores[stage][state.metric] })).filter(c => c.s);
+      .map(p => ({ i: p.setting[x], k: p.setting[y], s: p.scores[stage][state.metric], comparable: p.comparable })).filter(c => c.s);
     const known = cells.filter(c => finite(c.s[0])), values = known.map(c => c.s[0]);
     if (!known.length) return nothing(div, "No such values for this choice.");
     const low = Math.min(...values), high = Math.max(...values), X = D.axes[x], Y = D.axes[y];
@@ -26,7 +26,7 @@
       } else g.fillStyle = colour("--soft");
       g.textAlign = "center"; g.fillText(fit(g, short(c.s[0]) + (all ? "" : ` (${c.s[2]}/${c.s[3]})`), w - 4), box.left + (c.i + 0.5) * w, top(c.k) + h / 2);
     }
-    const whole = known.filter(c => c.s[2] === c.s[3]), best = D.losses.includes(state.metric) && whole.length ? whole.reduce((a, b) => b.s[0] < a.s[0] ? b : a) : null;
+    const whole = known.filter(c => c.comparable >= 0), alike = whole.every(c => c.comparable === whole[0].comparable), best = D.losses.includes(state.metric) && whole.length && alike ? whole.reduce((a, b) => b.s[0] < a.s[0] ? b : a) : null;
     if (best) { g.strokeStyle = colour("--c1"); g.lineWidth = 3; g.strokeRect(box.left + best.i * w + 1, top(best.k) + 1, w - 3, h - 3); }
     probe(g, cells.map(c => [box.left + (c.i + 0.5) * w, top(c.k) + h / 2, `${X.label} ${X.values[c.i]}, ${Y.label} ${Y.values[c.k]}: ${short(c.s[0])}` + (finite(c.s[1]) ? ` ± ${short(c.s[1])}` : "")]));
     g.fillStyle = colour("--soft");
@@ -35,6 +35,6 @@
     g.textAlign = "right"; Y.values.forEach((v, k) => g.fillText(fit(g, v, 50), box.left - 6, top(k) + h / 2));
     g.save(); g.translate(11, box.top + box.height / 2); g.rotate(-Math.PI / 2); g.textAlign = "center"; g.fillText(fit(g, Y.label, box.height + 50), 0, 0); g.restore();
     bar(g, { left: box.left + box.width + 12, top: box.top, width: 12, height: box.height }, low, high, v => sequential(1 - v), D.units[state.metric] || "");
-    div.append(make("p", { className: "note", textContent: `${state.metric} of the ${stage}, ${D.filters[f]}` + (best ? `; framed: the lowest of the settings in which no trial was lost, ${short(best.s[0])}.` : ".") }));
+    div.append(make("p", { className: "note", textContent: `${state.metric} of the ${stage}, ${D.filters[f]}` + (best ? `; framed: the lowest of the settings of which all trials ended well, ${short(best.s[0])}.` : alike ? "." : "; none is framed, because the settings have different truths, or observations.") }));
   };
 
