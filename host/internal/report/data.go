@@ -294,14 +294,14 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 	}
 	var keys []string
 	for _, w := range r.rows {
-		comparable := -1
+		alike := -1
 		if key := (&compare.Row{Group: w.Group, Run: w.run}).Comparable(); key != "" {
-			if comparable = slices.Index(keys, key); comparable < 0 {
-				comparable, keys = len(keys), append(keys, key)
+			if alike = slices.Index(keys, key); alike < 0 {
+				alike, keys = len(keys), append(keys, key)
 			}
 		}
 		p := dataPoint{
-			Comparable: comparable,
+			Comparable: alike,
 			Label:      r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting, Uncertainty: number(r.uncertainty(w)),
 			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
 			Each:   map[string]map[string]numbers{archive.Forecast: {}, archive.Analysis: {}},
