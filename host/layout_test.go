@@ -62,10 +62,11 @@ var law = []struct {
 	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "host/internal/observations", "host/internal/score",
 		"sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
 	{"host/internal/archive/archivetest", []string{"host/internal/archive", "host/internal/plan", "host/internal/cycle", "host/internal/score", "sdk", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table", "golang.org/x/sync/errgroup", "github.com/klauspost/compress/zstd"}}, // decision 108
+	{"host/internal/export", []string{"host/internal/archive", "host/internal/names", "sdk/wire/table", "golang.org/x/sync/errgroup", "github.com/klauspost/compress/zstd"}}, // decision 108
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "host/internal/response",
 		"sdk", "sdk/ensemble", "sdk/pace", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
+	{"host/internal/names", []string{"sdk"}},
+	{"host/internal/plan", []string{"host/internal/names", "host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/pattern", "host/internal/zone", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat", "golang.org/x/text/unicode/norm"}}, // decisions 23, 24 and 50

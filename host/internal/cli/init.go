@@ -6,14 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/names"
 	"github.com/plume-da/plume/host/internal/scaffold"
 	"github.com/plume-da/plume/sdk"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) init() *cobra.Command {
-	p, d := scaffold.Plugin{}, scaffold.Data{Taken: plan.NamesOfColumns()}
+	p, d := scaffold.Plugin{}, scaffold.Data{Taken: names.Taken()}
 	c := &cobra.Command{
 		Use:   "init [DIR] [--from FILE | --plugin ROLE --lang LANGUAGE NAME]",
 		Short: "Write a workflow to start from, or a plugin",

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/names"
 )
 
 // statistics are what free forecasts say of a value, in the order of the arrays.
@@ -105,7 +106,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	}
 	letters := h.dimension("letter", len("spread"))
 	lead := []int{h.dimension("statistic", len(statistics)), h.dimension("cycle", len(cycles)), h.dimension("lead", len(leads))}
-	names := h.variable("statistic", cdfChar, []int{lead[0], letters}, attribute{"long_name", "statistic of the members"})
+	spelled := h.variable("statistic", cdfChar, []int{lead[0], letters}, attribute{"long_name", "statistic of the members"})
 	h.integers("cycle", lead[1:2], cycles, attribute{"long_name", "assimilation cycle"}, attribute{"units", "1"})
 	ahead := []attribute{{"standard_name", "forecast_period"}, {"long_name", "lead time"}}
 	if unit := dates.Unit(); unit != "" {
@@ -115,13 +116,16 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	h.dated("time", lead[1:2], at, dates, attribute{"standard_name", "forecast_reference_time"}, attribute{"long_name", "time of the analysis"})
 	h.dated("valid", lead[1:], valid, dates, attribute{"standard_name", "time"}, attribute{"long_name", "time of what is forecast"})
 	for _, name := range f.variables {
-		h.taken = append(h.taken, nameOf(name))
+		h.taken = append(h.taken, names.Array(name))
 	}
 	fields := map[string]*variable{}
 	for _, name := range f.variables {
 		dims, indices := lead, f.indices[name]
 		if !slices.Equal(indices, []int32{0}) {
-			of := nameOf(name) + "_index"
+			of := names.Array(name) + "_index"
+			for h.isTaken(of) {
+				of = names.Array(name) + "_" + of
+			}
 			dims = append(slices.Clone(lead), h.dimension(of, len(indices)))
 			h.integers(of, dims[3:], indices, attribute{"long_name", "index in " + name + ", row-major"})
 		}
@@ -129,7 +133,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 		if unit := units[name]; unit != "" {
 			about = append(about, attribute{"units", unit})
 		}
-		fields[name] = h.variable(nameOf(name), cdfDouble, dims, append(about, attribute{"coordinates", "time valid"})...)
+		fields[name] = h.variable(names.Array(name), cdfDouble, dims, append(about, attribute{"coordinates", "time valid"})...)
 	}
 	file, err := h.create(path)
 	if err != nil {
@@ -137,7 +141,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	for _, s := range statistics {
-		err = errors.Join(err, names.text(s, len("spread")))
+		err = errors.Join(err, spelled.text(s, len("spread")))
 	}
 	for _, name := range f.variables {
 		err = errors.Join(err, fields[name].floats(f.array(name, cycles, leads)...))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/names"
 )
 
 // header collects what a netCDF file, or a group of a Zarr store, is made of. The values of
@@ -27,9 +28,6 @@ type coordinate struct {
 	values   []float64
 	integers []int32
 }
-
-// nameOf returns a name as netCDF allows it.
-func nameOf(name string) string { return strings.ReplaceAll(name, "/", "_") }
 
 // dimension adds a dimension and returns its number.
 func (h *header) dimension(name string, length int) int {
@@ -81,26 +79,27 @@ func (h *header) isTaken(name string) bool {
 	return slices.Contains(h.taken, name) || slices.ContainsFunc(h.variables, func(v *variable) bool { return v.name == name })
 }
 
-// reserved are the names of variables that are not fields.
-var reserved = []string{"cycle", "member", "time", "model_time", "lag", "log_weight", "parent"}
+// reserved are names that mean something else, here or in other tables of the run.
+var reserved = names.Taken()
 
 // extra returns dimension i of a field after cycle and member, and adds it if it is new. One
-// without a name, or with the name of a variable, whose coordinate it would be in netCDF, is
-// named after its field, and so is one that has the name of another but not its length.
+// without a name has that of its field and its number. One with a name that means something else, with the name of
+// a variable, whose coordinate it would be in netCDF, or with that of another dimension but not its length, has the
+// name of its field before its own.
 func (h *header) extra(f archive.Field, i, length int) int {
-	name := fmt.Sprintf("%s_%d", nameOf(f.Name), i)
-	if i < len(f.Dims) && f.Dims[i] != "" && !slices.Contains(h.taken, f.Dims[i]) && !slices.Contains(reserved, f.Dims[i]) {
-		name = nameOf(f.Dims[i])
+	name := fmt.Sprintf("%s_%d", names.Array(f.Name), i)
+	if i < len(f.Dims) && f.Dims[i] != "" {
+		name = names.Array(f.Dims[i])
 	}
-	for {
+	for ; ; name = names.Array(f.Name) + "_" + name {
 		k := slices.IndexFunc(h.dims, func(o dimension) bool { return o.name == name })
 		switch {
-		case k < 0:
-			return h.dimension(name, length)
-		case h.dims[k].length == length:
+		case slices.Contains(reserved, name):
+		case k >= 0 && h.dims[k].length == length:
 			return k
+		case k < 0 && !h.isTaken(name):
+			return h.dimension(name, length)
 		}
-		name = nameOf(f.Name) + "_" + name
 	}
 }
 
@@ -118,13 +117,13 @@ func (h *header) position(f archive.Field, x axis, dims []int) string {
 	if d := along(f.Shape, values); d >= 0 {
 		values, dims = lineOf(f.Shape, values, d), dims[d:d+1]
 	}
-	for name := nameOf(x.name); ; name = nameOf(f.Name) + "_" + name {
+	for name := names.Array(x.name); ; name = names.Array(f.Name) + "_" + name {
 		k := slices.IndexFunc(h.dims, func(d dimension) bool { return d.name == name })
 		own := len(dims) == 1 && dims[0] == k && monotonic(values)
 		same := slices.ContainsFunc(h.coordinates, func(c coordinate) bool {
 			return c.name == name && slices.Equal(c.dims, dims) && slices.Equal(c.values, values)
 		})
-		if !same && (h.isTaken(name) || k >= 0 && !own) {
+		if !same && (h.isTaken(name) || slices.Contains(reserved, name) || k >= 0 && !own) {
 			continue
 		}
 		if !same {

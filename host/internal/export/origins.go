@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/names"
 )
 
 // origins say what the arrays of a run come from: its trials, and where its variables are.
@@ -122,7 +123,7 @@ func (o *origins) attributes(f origin) []attribute {
 		value := settingOf(own[0].Values[axis])
 		same := !slices.ContainsFunc(own, func(t *archive.TrialRow) bool { return settingOf(t.Values[axis]) != value })
 		if value != nil && same {
-			list = append(list, attribute{nameOf(axis), value})
+			list = append(list, attribute{names.Array(axis), value})
 		}
 	}
 	return list

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/names"
 )
 
 // grid is the rows of a table that form one array: those of one stage and one truth.
@@ -179,10 +180,10 @@ func newArrays(h *header, g *grid, head *archive.States, dates *archive.Dates, a
 		a.parent = h.variable("parent", cdfInt, lead, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(noParent)}, attribute{"coordinates", beside})
 	}
 	for _, f := range head.Fields {
-		h.taken = append(h.taken, nameOf(f.Name))
+		h.taken = append(h.taken, names.Array(f.Name))
 	}
 	for _, f := range head.Fields {
-		v := &variable{name: nameOf(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
+		v := &variable{name: names.Array(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
 		if f.Single {
 			v.kind = cdfFloat
 		}

@@ -21,6 +21,7 @@ const (
 	codeEvery        diag.Code = "E340"
 	codeOver         diag.Code = "E341"
 	codeName         diag.Code = "E342"
+	codeFile         diag.Code = "E345"
 	codeExpect       diag.Code = "E347"
 	codePublished    diag.Code = "E348"
 	codeSamples      diag.Code = "E320"
@@ -53,7 +54,8 @@ func Codes() []diag.Entry {
 		{Code: codeDiagnostic, Means: "a variable that the model computes, a diagnostic, where one is needed that it goes on from", Remedy: "name a variable of the state that is not a diagnostic, or remove what the message names"},
 		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
 		{Code: codeOver, Means: "a mean or a sum over several cycles cannot be observed", Remedy: "remove over, or choose another operator or label"},
-		{Code: codeName, Means: "a variable is called as a column is of the tables of a run", Remedy: "give the variable another name"},
+		{Code: codeName, Means: "a variable is called as something else is in the tables of a run, or in what is made of them", Remedy: "give the variable another name"},
+		{Code: codeFile, Means: "a variable has a name that files cannot have", Remedy: "begin it with a letter, a digit or an underscore, and leave out control characters and blanks at its ends"},
 		{Code: codeExpect, Means: "a score is expected that no trial can have", Remedy: "remove it, or name a score that the message lists"},
 		{Code: codePublished, Means: "a published score is of a baseline or a number of members that the experiment does not have", Remedy: "remove it, or give method instead of filter"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},

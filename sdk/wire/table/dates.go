@@ -9,8 +9,8 @@ import (
 )
 
 // Dates returns the date of a model time. An export with Dates has a column of dates after
-// each column of model times: date after time, and valid_date after valid. An underscore is
-// appended to a name that a column of the table has. A nil Dates adds no columns.
+// each column of model times: date after time, and valid_date after valid, which no other column
+// of a table with times may be called. A nil Dates adds no columns.
 type Dates func(t float64) time.Time
 
 // dateNames are the names of the columns of dates by those of the columns of model times.
@@ -48,9 +48,6 @@ func dated(s *arrow.Schema, dates Dates, asText bool) *reshaper {
 		name, ok := dateNames[f.Name]
 		if _, variable := shapeOf(f); !ok || variable || f.Type.ID() != arrow.FLOAT64 {
 			continue
-		}
-		for s.HasField(name) {
-			name += "_"
 		}
 		isDate[len(fields)] = true
 		fields, sources = append(fields, arrow.Field{Name: name, Type: kind, Nullable: true}), append(sources, c)

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from ._tables import STANDARD, Column, Dates, Table, dates_of
 
 _NANOSECONDS = (np.datetime64("1678-01-01"), np.datetime64("2262-01-01"))
-_RESERVED = ("cycle", "member", "time", "model_time", "lag", "log_weight", "parent")
+# Names that mean something else here or in other tables of a run; those of package names of the program.
+_TAKEN = frozenset(
+    "chain cycle date draw filter lag lead letter log_weight member model_time nis parent part replicate "
+    "rms_expected stage statistic time trial truth valid".split()
+)
 _LETTERS = {
     "X": ("x", "lon", "longitude", "easting"),
     "Y": ("y", "lat", "latitude", "northing"),
@@ -44,6 +48,11 @@ def places(table: Table, of: str) -> dict[str, list[Axis]]:
             at = rows & (name == a)
             found.setdefault(v, []).append(Axis(a, float(period[at][0]), position[at]))
     return found
+
+
+def array_name(name: str) -> str:
+    """Returns the name that an array has whose variable, dimension or axis has a name: a slash would be a folder."""
+    return name.replace("/", "_")
 
 
 def times(values: NDArray[np.float64], dims: tuple[str, ...], dates: Dates | None, **about: str) -> xr.Variable:
@@ -81,16 +90,19 @@ class Names:
     sizes: dict[str, int]
     coords: dict[str, xr.Variable]
 
-    def dimension(self, variable: str, i: int, length: int, given: list[str]) -> str:
-        """Returns the name of dimension i of a variable, after cycle and member. One that has no
-        name, or that of a variable, is called after its variable, and so is one that has the
-        name of another but not its length."""
-        name = f"{variable}_{i}"
-        if i < len(given) and given[i] and given[i] not in self.taken and given[i] not in _RESERVED:
-            name = given[i]
-        while self.sizes.setdefault(name, length) != length:
+    def dimension(self, variable: str, i: int, length: int, given: str) -> str:
+        """Returns the name of dimension i of a variable, after cycle and member. One without a name
+        has that of its variable and its number. One with a name that means something else, with
+        that of a variable, or with that of another but not its length, has the name of its
+        variable before its own."""
+        name = array_name(given) or f"{variable}_{i}"
+        while name in _TAKEN or self.sizes.get(name) != length and (name in self.sizes or self._is_taken(name)):
             name = f"{variable}_{name}"
+        self.sizes[name] = length
         return name
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.taken or name in self.coords
 
     def position(self, variable: str, axis: Axis, shape: tuple[int, ...], dims: tuple[str, ...]) -> None:
         """Adds the positions of a variable, along one of its dimensions if they depend on no other."""
@@ -101,13 +113,13 @@ class Names:
                 values, dims = line.reshape(-1), (dims[d],)
                 break
         steps = np.diff(values) if values.ndim == 1 else np.zeros(1)
-        name = axis.name
+        name = array_name(axis.name)
         while True:
             own = dims == (name,) and bool((steps > 0).all() or (steps < 0).all())
             there = self.coords.get(name)
             if there is not None and there.dims == dims and np.array_equal(there.values, values):
                 return
-            if there is None and name not in self.taken and (own or name not in self.sizes):
+            if not self._is_taken(name) and name not in _TAKEN and (own or name not in self.sizes):
                 break
             name = f"{variable}_{name}"
         about: dict[str, Any] = {"long_name": f"position on axis {axis.name}"}
@@ -121,7 +133,7 @@ def dataset(
     table: Table, dates: Dates | None, at: Mapping[str, list[Axis]], members: NDArray[np.int32] | None = None
 ) -> xr.Dataset:
     """Returns a table of states: a variable for each of the model, (cycle, member, ...), with at
-    least the members of these numbers."""
+    least the members of these numbers. Names have underscores in place of slashes."""
     columns = table.columns
     cycles, row = np.unique(columns["cycle"].values, return_inverse=True)
     lead, where_to = {"cycle": len(cycles)}, [row]
@@ -146,15 +158,16 @@ def dataset(
         about = {"standard_name": "realization", "long_name": "number of the member", "units": "1"}
         coords["member"] = xr.Variable("member", members, about)
     states = {name: c for name, c in columns.items() if "shape" in c.meta}
-    names = Names(states, dict(lead), coords)
+    names = Names({array_name(name) for name in states}, dict(lead), coords)
     variables = {name: _lead(columns[name], lead, where_to, about) for name, about in _WEIGHTS if name in columns}
-    for name, column in states.items():
+    for stored, column in states.items():
+        name = array_name(stored)
         shape = tuple(int(k) for k in column.meta["shape"].split(",") if k)
-        given = column.meta.get("dims", "").split(",")
-        dims = tuple(names.dimension(name, i, length, given) for i, length in enumerate(shape))
-        for axis in at.get(name, ()):
+        given = column.meta["dims"].split(",") if column.meta.get("dims") else [""] * len(shape)
+        dims = tuple(names.dimension(name, i, length, given[i]) for i, length in enumerate(shape))
+        for axis in at.get(stored, ()):
             names.position(name, axis, shape, dims)
-        about = {"long_name": name} | ({"units": column.meta["unit"]} if column.meta.get("unit") else {})
+        about = {"long_name": stored} | ({"units": column.meta["unit"]} if column.meta.get("unit") else {})
         variables[name] = _lead(column, lead, where_to, about, shape, dims)
     return xr.Dataset(variables, coords, {"Conventions": "CF-1.11"})
 

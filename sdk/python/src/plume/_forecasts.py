@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ._arrays import times
+from ._arrays import array_name, times
 from ._tables import Dates, Table
 
 STATISTICS = ("mean", "spread", "q05", "q25", "q50", "q75", "q95")
@@ -36,8 +36,10 @@ def dataset(table: Table, dates: Dates | None, units: dict[str, str]) -> xr.Data
         "time": times(issued, ("cycle",), dates, **reference | {"standard_name": "forecast_reference_time"}),
         "valid": times(valid, ("cycle", "lead"), dates, long_name="time of what is forecast"),
     }
-    variables = {}
-    for name in dict.fromkeys(columns["variable"].tolist()):
+    variables: dict[str, xr.Variable] = {}
+    stored = list(dict.fromkeys(columns["variable"].tolist()))
+    taken = {array_name(name) for name in stored}
+    for name in stored:
         rows = columns["variable"] == name
         indices, index = np.unique(columns["index"][rows], return_inverse=True)
         whole: NDArray[np.float64] = np.full((len(STATISTICS), len(cycles), len(leads), len(indices)), np.nan)
@@ -47,8 +49,11 @@ def dataset(table: Table, dates: Dates | None, units: dict[str, str]) -> xr.Data
         if indices.tolist() == [0]:
             whole = whole[..., 0]
         else:
-            dims += (f"{name}_index",)
-            coords[dims[-1]] = xr.Variable(dims[-1], indices, {"long_name": f"index in {name}, row-major"})
+            of = f"{array_name(name)}_index"
+            while of in taken:
+                of = f"{array_name(name)}_{of}"
+            dims += (of,)
+            coords[of] = xr.Variable(of, indices, {"long_name": f"index in {name}, row-major"})
         about = {"long_name": name} | ({"units": units[name]} if units.get(name) else {})
-        variables[name] = xr.Variable(dims, whole, about)
+        variables[array_name(name)] = xr.Variable(dims, whole, about)
     return xr.Dataset(variables, coords, {"Conventions": "CF-1.11"})

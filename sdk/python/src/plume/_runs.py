@@ -811,11 +811,8 @@ class Run:
         for name, column in table.columns.items():
             columns[name] = column
             if name in _DATED and column.type == "g" and "shape" not in column.meta:
-                added = _DATED[name]
-                while added in table.columns:
-                    added += "_"
                 values = _tables.dates_of(np.where(column.nulls(), 0, column.values), dates)
-                columns[added] = Column(_tables.DATES, {}, values, column.null)
+                columns[_DATED[name]] = Column(_tables.DATES, {}, values, column.null)
         return Table(columns)
 
     def _truth_of(self, wanted: Callable[[dict[str, NDArray[Any]]], NDArray[np.bool_]]) -> int | None:
