@@ -160,7 +160,7 @@ func (d *Dates) Since(times []float64) (units string, values []float64) {
 	}
 	unit := unitsOfTime[len(unitsOfTime)-1]
 	for _, u := range unitsOfTime {
-		if !slices.ContainsFunc(values, func(v float64) bool { return math.Mod(v, u.seconds) != 0 }) {
+		if !slices.ContainsFunc(values, func(v float64) bool { return math.Abs(math.Mod(v, u.seconds)) > 0 }) {
 			unit = u
 			break
 		}

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -119,28 +120,49 @@ func free(to string) error {
 // write exports tables into the directory part and returns the paths of what it has written.
 func (o Options) write(ctx context.Context, r *archive.Reader, names []string, part string) ([]string, error) {
 	one := func(ctx context.Context, name string) error { return o.file(ctx, r, name, part) }
-	var from *origins
-	var store *zarr
-	var err error
-	if gridded[o.Format] != nil {
-		if from, err = originsOf(r, o.Source); err != nil {
+	if gridded[o.Format] == nil {
+		if err := o.each(ctx, r, names, part, one); err != nil {
 			return nil, err
 		}
-		one = func(ctx context.Context, name string) error { return toArrays(ctx, r, name, part, from) }
+		return files(part)
 	}
-	if o.Format == Zarr {
-		if store, err = newZarr(part); err != nil {
-			return nil, err
-		}
-		one = func(ctx context.Context, name string) error { return store.export(ctx, r, name, from) }
-	}
-	if err := o.each(ctx, r, names, part, one); err != nil {
+	from, err := originsOf(r, o.Source)
+	if err != nil {
 		return nil, err
 	}
 	if o.Format == Zarr {
-		return store.groups(), store.close(ctx, from.every)
+		return o.toZarr(ctx, r, names, part, from)
+	}
+	if err := o.each(ctx, r, names, part, func(ctx context.Context, name string) error { return toArrays(ctx, r, name, part, from) }); err != nil {
+		return nil, err
 	}
 	return files(part)
+}
+
+// toZarr exports tables as a store and returns the paths of its groups.
+func (o Options) toZarr(ctx context.Context, r *archive.Reader, names []string, part string, from *origins) ([]string, error) {
+	store, err := newZarr(part)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var tables []*surveyed
+	err = o.each(ctx, r, names, part, func(ctx context.Context, name string) error {
+		t, err := survey(ctx, r, name, from.of(name), false)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			tables = append(tables, t)
+		}
+		return err
+	})
+	if err == nil {
+		err = store.export(ctx, r, tables, from)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store.groups(), store.close(ctx, from.every)
 }
 
 // each exports the tables with one, at the same time, and removes the folders of those that make no array.

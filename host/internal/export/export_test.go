@@ -337,11 +337,7 @@ func TestZarrOfOneValue(t *testing.T) {
 	h := &header{}
 	h.doubles("x", nil, []float64{7})
 	h.doubles("y", []int{h.dimension("y", 2)}, []float64{8, 9})
-	g, err := z.group("observations", h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(g.Close(), z.close(t.Context(), nil)); err != nil {
+	if err := errors.Join(z.group("observations", h, nil), z.close(t.Context(), nil)); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string][]float64{"x/c": {7}, "y/c.0": {8, 9}} {
@@ -485,12 +481,18 @@ func TestStepsStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	running := open(t, dir)
+	observed, err := survey(t.Context(), running, "observations", o.of("observations"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, surveying := survey(ctx, running, "observations", o.of("observations"), false)
 	for name, err := range map[string]error{
 		"checksum":   r.CheckContext(ctx, "observations.arrow"),
 		"Parquet":    Options{Format: Parquet, Layout: table.Native}.file(ctx, running, "observations", out),
 		"CSV":        Options{Format: CSV, Layout: table.Wide}.file(ctx, running, "observations", out),
 		"netCDF":     toArrays(ctx, running, "observations", out, o),
-		"Zarr":       store.export(ctx, running, "observations", o),
+		"survey":     surveying,
+		"Zarr":       store.export(ctx, running, []*surveyed{observed}, o),
 		"Zarr's end": store.close(ctx, nil),
 	} {
 		if !errors.Is(err, context.Canceled) {

@@ -27,6 +27,7 @@ type coordinate struct {
 	*variable
 	values   []float64
 	integers []int32
+	texts    []string
 }
 
 // dimension adds a dimension and returns its number.
@@ -50,6 +51,11 @@ func (h *header) integers(name string, dims []int, values []int32, attributes ..
 // doubles adds a variable and its values.
 func (h *header) doubles(name string, dims []int, values []float64, attributes ...attribute) {
 	h.coordinates = append(h.coordinates, coordinate{variable: h.variable(name, cdfDouble, dims, attributes...), values: values})
+}
+
+// texts adds a variable of texts and its values.
+func (h *header) texts(name string, dims []int, values []string) {
+	h.coordinates = append(h.coordinates, coordinate{variable: h.variable(name, texts, dims), texts: values})
 }
 
 // dated adds model times as dates, if they are dates.
@@ -205,9 +211,11 @@ func (h *header) create(path string) (*netCDF, error) {
 // writeCoordinates writes the values of coordinates.
 func (h *header) writeCoordinates() (err error) {
 	for _, c := range h.coordinates {
-		if c.kind == cdfInt {
+		switch c.kind {
+		case texts: // which only a store of Zarr has
+		case cdfInt:
 			err = errors.Join(err, c.variable.integers(c.integers...))
-		} else {
+		default:
 			err = errors.Join(err, c.variable.floats(c.values...))
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -15,60 +15,145 @@ import (
 	"github.com/plume-da/plume/host/internal/names"
 )
 
-// grid is the rows of a table that form one array: those of one stage and one truth.
-type grid struct {
-	stage   string
-	from    origin
-	cycles  []int32
-	times   []float64
-	lags    []int32 // by cycle; nil: none
-	members []int32 // numbers of all members of all cycles, sorted; nil: none
+// part identifies the rows of a table that form one array: those of one stage and one truth. A number
+// that the table does not have is -1.
+type part struct {
+	replicate, truth int32
+	stage            string
 }
 
-// key names the grid of a row.
-func key(s *archive.States, row int) string {
-	var parts []string
-	for _, which := range [][]int32{s.Replicate, s.Truth} {
-		if which != nil {
-			parts = append(parts, fmt.Sprintf("%03d", which[row]))
-		}
+// partOf returns the part of a row.
+func partOf(s *archive.States, row int) part {
+	p := part{-1, -1, ""}
+	if s.Replicate != nil {
+		p.replicate = s.Replicate[row]
+	}
+	if s.Truth != nil {
+		p.truth = s.Truth[row]
 	}
 	if s.Stage != nil {
-		parts = append(parts, s.Stage[row])
+		p.stage = s.Stage[row]
+	}
+	return p
+}
+
+// String tells a part from others of its table, in names of files.
+func (p part) String() string {
+	var parts []string
+	for _, number := range []int32{p.replicate, p.truth} {
+		if number >= 0 {
+			parts = append(parts, fmt.Sprintf("%03d", number))
+		}
+	}
+	if p.stage != "" {
+		parts = append(parts, p.stage)
 	}
 	return strings.Join(parts, "-")
 }
 
-// survey finds the grids of a table, and reads its first rows.
-func survey(ctx context.Context, r *archive.Reader, name string, from origin) (grids map[string]*grid, head *archive.States, err error) {
-	grids = map[string]*grid{}
-	for s, err := range r.StateRows(name) {
+// grid is the rows of a part.
+type grid struct {
+	part
+	from    origin
+	rows    int
+	cycles  []int32
+	times   []float64 // by cycle
+	lags    []int32   // by cycle; nil: none
+	members []int32   // numbers of all members of all cycles, sorted; nil: none
+
+	stack *stack // of a store, and the place in it
+	index int
+}
+
+// surveyed is what a table holds.
+type surveyed struct {
+	name             string
+	grids            map[part]*grid
+	fields           []archive.Field // without values
+	weights, parents bool
+	batches          []*archive.States // all of a small table; nil: they are to be read again
+}
+
+// small is the size in bytes of tables that are read once, and kept until they are written.
+const small = 1 << 20
+
+// survey finds the grids of a table. With keep, a small table is in memory from then on.
+func survey(ctx context.Context, r *archive.Reader, name string, from origin, keep bool) (*surveyed, error) {
+	size, err := r.Size(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &surveyed{name: name, grids: map[part]*grid{}}
+	rows := r.StateRows(name)
+	if size <= small {
+		rows = r.States(name)
+	}
+	for s, err := range rows {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for row := range s.Cycle {
-			g := grids[key(s, row)]
+			p := partOf(s, row)
+			g := t.grids[p]
 			if g == nil {
-				g = &grid{from: from}
-				if s.Stage != nil {
-					g.stage = s.Stage[row]
+				g = &grid{part: p, from: from}
+				if p.truth >= 0 && p.replicate >= 0 {
+					g.from.replicate, g.from.truth = int(p.replicate), int(p.truth)
 				}
-				if s.Truth != nil && s.Replicate != nil {
-					g.from.replicate, g.from.truth = int(s.Replicate[row]), int(s.Truth[row])
-				}
-				grids[key(s, row)] = g
+				t.grids[p] = g
 			}
 			g.count(s, row)
 		}
+		if size <= small {
+			t.look(s)
+		}
+		if size <= small && keep {
+			t.batches = append(t.batches, s)
+		}
 	}
-	for s, err := range r.States(name) {
-		return grids, s, err
+	if size > small {
+		for s, err := range r.States(name) {
+			if err != nil {
+				return nil, err
+			}
+			t.look(s)
+			break
+		}
 	}
-	return nil, nil, errEmpty
+	if len(t.grids) == 0 {
+		return nil, errEmpty
+	}
+	return t, nil
+}
+
+// look takes from a batch which columns there are.
+func (t *surveyed) look(s *archive.States) {
+	if t.fields != nil {
+		return
+	}
+	t.weights, t.parents = s.LogWeight != nil, s.Parent.Values != nil
+	for _, f := range s.Fields {
+		t.fields = append(t.fields, archive.Field{Variable: f.Variable, Single: f.Single})
+	}
+}
+
+// rows yields the rows of the table.
+func (t *surveyed) rows(r *archive.Reader) iter.Seq2[*archive.States, error] {
+	if t.batches == nil {
+		return r.States(t.name)
+	}
+	return func(yield func(*archive.States, error) bool) {
+		for _, s := range t.batches {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
 }
 
 // count adds a row.
 func (g *grid) count(s *archive.States, row int) {
+	g.rows++
 	if n := len(g.cycles); n == 0 || g.cycles[n-1] != s.Cycle[row] {
 		g.cycles, g.times = append(g.cycles, s.Cycle[row]), append(g.times, s.Time[row])
 		if s.Lag != nil {
@@ -82,41 +167,21 @@ func (g *grid) count(s *archive.States, row int) {
 	}
 }
 
-// create makes the file of a grid for what h has; key, if not empty, tells it from others of its table.
-type create func(key string, g *grid, h *header) (io.Closer, error)
-
-// export writes the grids of a table of the run to what create makes. Variables are (cycle, ...),
-// or (cycle, member, ...) in tables of members. It holds one batch of the table in memory.
-// When ctx is done it stops after a row.
-func export(ctx context.Context, r *archive.Reader, name string, o *origins, create create) (err error) {
-	grids, head, err := survey(ctx, r, name, o.of(name))
+// toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.PART.nc
+// if there are several or the table has stages. Variables are (cycle, ...), or (cycle, member, ...) in
+// tables of members. A file is open while its rows are read. When ctx is done it stops after a row.
+func toNetCDF(ctx context.Context, to string, r *archive.Reader, name string, o *origins) (err error) {
+	t, err := survey(ctx, r, name, o.of(name), true)
 	if err != nil {
 		return err
 	}
-	out := map[string]*arrays{}
+	out := map[*grid]*arrays{}
 	defer func() {
-		for _, a := range out {
-			err = errors.Join(err, a.close())
+		for _, a := range out { // after an error
+			err = errors.Join(err, a.file.Close())
 		}
 	}()
-	of := archive.State
-	if tableOf(name) == "observations" {
-		of = archive.Observed
-	}
-	for _, key := range slices.Sorted(maps.Keys(grids)) {
-		g := grids[key]
-		h := &header{attributes: o.attributes(g.from)}
-		a := newArrays(h, g, head, r.Info.Dates, func(variable string) []axis { return o.places.of(g.from.truth, of, variable) })
-		suffix := key
-		if len(grids) == 1 && g.stage == "" {
-			suffix = ""
-		}
-		if a.file, err = create(suffix, g, h); err != nil {
-			return err
-		}
-		out[key] = a
-	}
-	for s, err := range r.States(name) {
+	for s, err := range t.rows(r) {
 		if err != nil {
 			return err
 		}
@@ -124,66 +189,95 @@ func export(ctx context.Context, r *archive.Reader, name string, o *origins, cre
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := out[key(s, row)].add(s, row); err != nil {
+			g := t.grids[partOf(s, row)]
+			if out[g] == nil {
+				h := &header{attributes: o.attributes(g.from)}
+				if g.stage != "" {
+					h.attributes = append(h.attributes, attribute{"stage", g.stage})
+				}
+				a := newArrays(h, nil, "", g, t, r.Info.Dates, o.axesOf(t, g))
+				path := to + ".nc"
+				if len(t.grids) > 1 || g.stage != "" {
+					path = to + "." + g.String() + ".nc"
+				}
+				if a.file, err = h.create(path); err != nil {
+					return err
+				}
+				out[g] = a
+			}
+			if err := out[g].add(s, row); err != nil {
 				return err
+			}
+			if g.rows--; g.rows == 0 {
+				a := out[g]
+				delete(out, g)
+				if err := errors.Join(a.finish(), a.file.Close()); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
-// if there are several or the table has stages.
-func toNetCDF(ctx context.Context, to string, r *archive.Reader, name string, o *origins) error {
-	return export(ctx, r, name, o, func(key string, _ *grid, h *header) (io.Closer, error) {
-		if key != "" {
-			key = "." + key
-		}
-		return h.create(to + key + ".nc")
-	})
+// axesOf returns the positions of the variables of a grid.
+func (o *origins) axesOf(t *surveyed, g *grid) func(variable string) []axis {
+	of := archive.State
+	if tableOf(t.name) == "observations" {
+		of = archive.Observed
+	}
+	return func(variable string) []axis { return o.places.of(g.from.truth, of, variable) }
 }
 
-// arrays is the file of one grid.
+// arrays are the variables that the rows of a grid, or of one grid after the other, are written to.
 type arrays struct {
-	file              io.Closer
-	members           []int32     // their numbers; nil: none
-	cycle             int32       // of the last row
-	next              int         // place of the next member of this cycle; 0: it is complete
+	file              io.Closer   // of one grid
+	cycles            []int32     // all of them
+	members           []int32     // likewise; nil: none
+	next              int         // place of the next row of a grid, cycle by cycle and member by member
 	logWeight, parent *variable   // nil: none
 	fields            []*variable // as in the table
 	missing           [][]float64 // of each field, the NaN of a member that has left
 }
 
-// newArrays adds to h the coordinates of g and the variables of tables like head. If dates
-// is not nil it says which dates the model times are; axes returns the positions of a
-// variable.
-func newArrays(h *header, g *grid, head *archive.States, dates *archive.Dates, axes func(string) []axis) *arrays {
-	if g.stage != "" {
-		h.attributes = append(h.attributes, attribute{"stage", g.stage})
+// newArrays adds to h the coordinates of g and the variables of a table. The dimensions lead come before cycle
+// and member. If dates is not nil it says which dates the model times are; axes returns the positions of a
+// variable, and beside are names of coordinates of h that are not dimensions.
+func newArrays(h *header, lead []int, beside string, g *grid, t *surveyed, dates *archive.Dates, axes func(string) []axis) *arrays {
+	cycle := h.dimension("cycle", len(g.cycles))
+	all := append(slices.Clone(lead), cycle)
+	h.integers("cycle", all[len(lead):], g.cycles, attribute{"long_name", "assimilation cycle"}, attribute{"units", "1"})
+	by := func(values int) []int { // of a value for each cycle, or for each cycle of each grid
+		if values > len(g.cycles) {
+			return all
+		}
+		return all[len(lead):]
 	}
-	lead := []int{h.dimension("cycle", len(g.cycles))}
-	h.integers("cycle", lead, g.cycles, attribute{"long_name", "assimilation cycle"}, attribute{"units", "1"})
-	beside := h.times(lead, g.times, dates) // coordinates that are not dimensions
+	beside = strings.TrimSpace(beside + " " + h.times(by(len(g.times)), g.times, dates))
 	if g.lags != nil {
-		h.integers("lag", lead, g.lags, attribute{"long_name", "cycles of later observations that have changed the members"}, attribute{"units", "1"})
+		about := []attribute{{"long_name", "cycles of later observations that have changed the members"}, {"units", "1"}}
+		if len(g.lags) > len(g.cycles) {
+			about = append(about, attribute{"_FillValue", int32(noNumber)})
+		}
+		h.integers("lag", by(len(g.lags)), g.lags, about...)
 		beside += " lag"
 	}
-	a := &arrays{members: g.members}
+	a := &arrays{cycles: g.cycles, members: g.members}
 	if g.members != nil {
-		lead = append(lead, h.dimension("member", len(g.members)))
-		h.integers("member", lead[1:], g.members, attribute{"standard_name", "realization"}, attribute{"long_name", "number of the member"}, attribute{"units", "1"})
+		all = append(all, h.dimension("member", len(g.members)))
+		h.integers("member", all[len(lead)+1:], g.members, attribute{"standard_name", "realization"}, attribute{"long_name", "number of the member"}, attribute{"units", "1"})
 	}
-	if head.LogWeight != nil {
-		a.logWeight = h.variable("log_weight", cdfDouble, lead, attribute{"long_name", "logarithm of the member's weight"}, attribute{"units", "1"}, attribute{"coordinates", beside})
+	if t.weights {
+		a.logWeight = h.variable("log_weight", cdfDouble, all, attribute{"long_name", "logarithm of the member's weight"}, attribute{"units", "1"}, attribute{"coordinates", beside})
 	}
-	if head.Parent.Values != nil {
-		a.parent = h.variable("parent", cdfInt, lead, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(noParent)}, attribute{"coordinates", beside})
+	if t.parents {
+		a.parent = h.variable("parent", cdfInt, all, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(noNumber)}, attribute{"coordinates", beside})
 	}
-	for _, f := range head.Fields {
+	for _, f := range t.fields {
 		h.taken = append(h.taken, names.Array(f.Name))
 	}
-	for _, f := range head.Fields {
-		v := &variable{name: names.Array(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
+	for _, f := range t.fields {
+		v := &variable{name: names.Array(f.Name), kind: cdfDouble, dims: slices.Clone(all), attributes: []attribute{{"long_name", f.Name}}}
 		if f.Single {
 			v.kind = cdfFloat
 		}
@@ -195,7 +289,7 @@ func newArrays(h *header, g *grid, head *archive.States, dates *archive.Dates, a
 		}
 		coordinates := beside
 		for _, x := range axes(f.Name) {
-			if name := h.position(f, x, v.dims[len(lead):]); name != "" {
+			if name := h.position(f, x, v.dims[len(all):]); name != "" {
 				coordinates += " " + name
 			}
 		}
@@ -206,17 +300,23 @@ func newArrays(h *header, g *grid, head *archive.States, dates *archive.Dates, a
 	return a
 }
 
-// noParent stands for a missing parent.
-const noParent = -1
+// noNumber stands for a missing integer: that of a parent, or of a lag.
+const noNumber = -1
 
-// add writes one row, and before it what is missing of members that have left the ensemble.
+// add writes one row, and before it what is missing of cycles that there are not, and of members that have left.
 func (a *arrays) add(s *archive.States, row int) error {
+	place, _ := slices.BinarySearch(a.cycles, s.Cycle[row])
 	if a.members != nil {
-		if err := a.turn(s.Cycle[row], s.Member[row]); err != nil {
-			return err
-		}
+		at, _ := slices.BinarySearch(a.members, s.Member[row])
+		place = place*len(a.members) + at
 	}
-	logWeight, parent := math.NaN(), int32(noParent)
+	if place < a.next {
+		return fmt.Errorf("cycle %d: its rows are not in the order of cycles and members", s.Cycle[row])
+	}
+	if err := a.skip(place); err != nil {
+		return err
+	}
+	logWeight, parent := math.NaN(), int32(noNumber)
 	if a.logWeight != nil {
 		logWeight = s.LogWeight[row]
 	}
@@ -226,29 +326,24 @@ func (a *arrays) add(s *archive.States, row int) error {
 	return a.write(logWeight, parent, func(i int) []float64 { return s.Fields[i].Row(row) })
 }
 
-// turn writes what is missing before a member of a cycle.
-func (a *arrays) turn(cycle, member int32) (err error) {
-	if cycle != a.cycle {
-		err = a.skip(0)
-	}
-	a.cycle = cycle
-	at, _ := slices.BinarySearch(a.members, member)
-	err = errors.Join(err, a.skip(at))
-	a.next = (at + 1) % len(a.members)
+// finish writes what is missing at the end of a grid.
+func (a *arrays) finish() error {
+	err := a.skip(len(a.cycles) * max(1, len(a.members)))
+	a.next = 0
 	return err
 }
 
-// skip writes that the members from the next one on up to a place are missing.
-func (a *arrays) skip(at int) (err error) {
-	for a.next != at && err == nil {
-		err = a.write(math.NaN(), noParent, func(i int) []float64 { return a.missing[i] })
-		a.next = (a.next + 1) % len(a.members)
+// skip writes that the rows from the next one on up to a place are missing.
+func (a *arrays) skip(place int) (err error) {
+	for a.next < place && err == nil {
+		err = a.write(math.NaN(), noNumber, func(i int) []float64 { return a.missing[i] })
 	}
 	return err
 }
 
 // write writes a row.
 func (a *arrays) write(logWeight float64, parent int32, values func(field int) []float64) (err error) {
+	a.next++
 	if a.logWeight != nil {
 		err = a.logWeight.floats(logWeight)
 	}
@@ -260,6 +355,3 @@ func (a *arrays) write(logWeight float64, parent int32, values func(field int) [
 	}
 	return err
 }
-
-// close writes what is missing of the last cycle.
-func (a *arrays) close() error { return errors.Join(a.skip(0), a.file.Close()) }

@@ -18,7 +18,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/plume-da/plume/host/internal/archive"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -47,57 +46,100 @@ func newZarr(dir string) (*zarr, error) {
 	return &zarr{dir: dir, encoder: encoder, writing: make(chan struct{}, runtime.GOMAXPROCS(0)), nodes: map[string]map[string]any{}}, err
 }
 
-// groupOf returns the path of the group of a grid of a table, such as analysis/trial=0001 or
-// truth/replicate=001-0.
-func groupOf(name string, g *grid) string {
-	table, rest, _ := strings.Cut(name, "/")
-	replicate, part, numbered := strings.Cut(rest, "/part-")
-	switch number, _ := strconv.Atoi(part); {
-	case table == "observations" && g.from.replicate > 0:
-		return fmt.Sprintf("%s/replicate=%03d-%d", table, g.from.replicate, g.from.truth)
-	case table == "ensemble" || table == "smoothed":
-		return g.stage + "/" + replicate
-	case numbered:
-		return fmt.Sprintf("%s/%s-%d", table, replicate, number)
-	}
-	return table
-}
-
-// export writes the grids of a table of the run as one group each.
-func (z *zarr) export(ctx context.Context, r *archive.Reader, name string, o *origins) error {
-	return export(ctx, r, name, o, func(_ string, g *grid, h *header) (io.Closer, error) { return z.group(groupOf(name, g), h) })
-}
-
-// zarrGroup is a group whose arrays are being written.
-type zarrGroup struct {
-	arrays []*chunks
-	files  *errgroup.Group // of chunks
-}
-
-// group makes a group with arrays for what h has, and writes its coordinates.
-func (z *zarr) group(path string, h *header) (*zarrGroup, error) {
-	g := &zarrGroup{files: &errgroup.Group{}}
+// group makes a group with arrays for what h has, and writes its coordinates. The grids of s, if it is not nil, are to
+// be written afterwards.
+func (z *zarr) group(path string, h *header, s *stack) error {
 	z.add(path, map[string]any{"node_type": "group", "attributes": attributesOf(h.attributes)})
-	for _, v := range h.variables {
-		c, err := z.array(path+"/"+v.name, h.dims, v, g.files)
-		if err != nil {
-			return nil, errors.Join(err, g.files.Wait())
+	files := &errgroup.Group{}
+	var later []*variable
+	if s != nil {
+		later = s.arrays.all()
+		if s.dim != "" {
+			s.chunk = s.chunks()
+		} else {
+			s.chunk = 1
 		}
-		v.out, v.order, v.left = c, binary.LittleEndian, v.values(h.dims)
-		g.arrays = append(g.arrays, c)
 	}
-	if err := h.writeCoordinates(); err != nil {
-		return nil, errors.Join(err, g.files.Wait())
+	for _, v := range h.variables {
+		shape := v.shape(h.dims)
+		c := newChunks(shape, int(v.kind.size()), 0)
+		if slices.Contains(later, v) && s.dim != "" {
+			c = newChunks(shape, int(v.kind.size()), s.chunk)
+		}
+		if err := z.describe(path, h.dims, v, c.shape); err != nil {
+			return err
+		}
+		if !slices.Contains(later, v) && v.kind != texts {
+			v.fill(c.in(z, path, v, files), binary.LittleEndian, v.values(h.dims))
+		}
 	}
-	return g, nil
+	err := h.writeCoordinates()
+	for _, c := range h.coordinates {
+		if c.kind == texts {
+			err = errors.Join(err, z.write(filepath.Join(z.dir, path, c.name, "c.0"), encoded(c.texts)))
+		}
+	}
+	return errors.Join(err, files.Wait())
+}
+
+// encoded returns texts as the codec vlen-utf8 has them: their number, and each with its length before it.
+func encoded(texts []string) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(len(texts)))
+	for _, text := range texts {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(text))), text...)
+	}
+	return b
+}
+
+// shape returns the lengths of the dimensions of v.
+func (v *variable) shape(dims []dimension) []int {
+	shape := make([]int, len(v.dims))
+	for i, d := range v.dims {
+		shape[i] = dims[d].length
+	}
+	return shape
+}
+
+// fill says where so many values of v go.
+func (v *variable) fill(out io.Writer, order binary.AppendByteOrder, values int64) {
+	v.out, v.order, v.left = out, order, values
+}
+
+// writing is arrays whose chunks are being written.
+type writing struct {
+	variables []*variable
+	files     *errgroup.Group // of chunks
+}
+
+// open makes the arrays of a slab.
+func (z *zarr) open(s *slab) io.Closer {
+	w := &writing{files: &errgroup.Group{}}
+	s.arrays = s.stack.arrays.copied(func(v *variable) *variable {
+		own, shape := *v, v.shape(s.stack.dims)
+		c := newChunks(shape, int(v.kind.size()), 0)
+		if s.stack.dim != "" {
+			shape[0] = s.last - s.first
+			c = newChunks(shape, int(v.kind.size()), s.stack.chunk)
+			c.first = s.first / s.stack.chunk
+		}
+		values := int64(1)
+		for _, n := range shape {
+			values *= int64(n)
+		}
+		own.row = nil
+		own.fill(c.in(z, s.stack.path, &own, w.files), binary.LittleEndian, values)
+		w.variables = append(w.variables, &own)
+		return &own
+	})
+	return w
 }
 
 // Close waits until all chunks are written. All values must have been.
-func (g *zarrGroup) Close() error {
-	err := g.files.Wait()
-	for _, c := range g.arrays {
-		if c.of.left != 0 && err == nil {
-			err = fmt.Errorf("variable %s: %d values were not written", c.of.name, c.of.left)
+func (w *writing) Close() error {
+	err := w.files.Wait()
+	for _, v := range w.variables {
+		if v.left != 0 && err == nil {
+			err = fmt.Errorf("variable %s: %d values were not written", v.name, v.left)
 		}
 	}
 	return err
@@ -119,28 +161,41 @@ func attributesOf(list []attribute) map[string]any {
 	return all
 }
 
-// zarrTypes are names and fill values of the types of variables.
-var zarrTypes = map[cdfType][2]any{cdfInt: {"int32", int32(noParent)}, cdfFloat: {"float32", "NaN"}, cdfDouble: {"float64", "NaN"}}
+// texts is the type of texts, which netCDF does not have.
+const texts cdfType = 0
 
-// array makes an array, of which the chunks are written by files.
-func (z *zarr) array(path string, dims []dimension, v *variable, files *errgroup.Group) (*chunks, error) {
-	names, shape := make([]string, len(v.dims)), make([]int, len(v.dims))
+// zarrTypes are names and fill values of the types of variables.
+var zarrTypes = map[cdfType][2]any{
+	cdfInt: {"int32", int32(noNumber)}, cdfFloat: {"float32", "NaN"}, cdfDouble: {"float64", "NaN"}, texts: {"string", ""},
+}
+
+// describe makes the folder of an array of a group.
+func (z *zarr) describe(group string, dims []dimension, v *variable, chunk []int) error {
+	dimensions := make([]string, len(v.dims))
 	for i, d := range v.dims {
-		names[i], shape[i] = dims[d].name, dims[d].length
+		dimensions[i] = dims[d].name
 	}
-	c := newChunks(shape, int(v.kind.size()))
-	c.store, c.of, c.file, c.files = z, v, filepath.Join(z.dir, path, "c"), files
-	z.add(path, map[string]any{
+	bytes := map[string]any{"name": "bytes", "configuration": map[string]any{"endian": "little"}}
+	if v.kind == texts {
+		bytes = map[string]any{"name": "vlen-utf8"}
+	}
+	z.add(group+"/"+v.name, map[string]any{
 		"node_type": "array", "attributes": attributesOf(v.attributes), "data_type": zarrTypes[v.kind][0], "fill_value": zarrTypes[v.kind][1],
-		"shape": shape, "dimension_names": names,
-		"chunk_grid":         map[string]any{"name": "regular", "configuration": map[string]any{"chunk_shape": c.shape}},
+		"shape": v.shape(dims), "dimension_names": dimensions,
+		"chunk_grid":         map[string]any{"name": "regular", "configuration": map[string]any{"chunk_shape": chunk}},
 		"chunk_key_encoding": map[string]any{"name": "default", "configuration": map[string]any{"separator": "."}},
-		"codecs": []any{
-			map[string]any{"name": "bytes", "configuration": map[string]any{"endian": "little"}},
-			map[string]any{"name": "zstd", "configuration": map[string]any{"level": 1, "checksum": true}},
-		},
+		"codecs":             []any{bytes, map[string]any{"name": "zstd", "configuration": map[string]any{"level": 1, "checksum": true}}},
 	})
-	return c, os.MkdirAll(filepath.Dir(c.file), 0o755)
+	return os.MkdirAll(filepath.Join(z.dir, group, v.name), 0o755)
+}
+
+// write writes a chunk.
+func (z *zarr) write(path string, values []byte) error {
+	packed, _ := z.buffers.Get().([]byte)
+	packed = z.encoder.EncodeAll(values, packed[:0])
+	err := os.WriteFile(path, packed, 0o644)
+	z.buffers.Put(packed) //nolint:staticcheck // a slice of some megabytes
+	return err
 }
 
 // close writes the metadata, until ctx is done. The groups above others have none of their own.
@@ -210,6 +265,7 @@ type chunks struct {
 	file  string // of a single value; names of files of chunks go on with the places of these
 	files *errgroup.Group
 
+	first int   // number of the first chunk, in the first dimension
 	shape []int // of a chunk
 	cut   int   // the dimension that is cut; -1: the array is a single value
 	count []int // chunks in each dimension
@@ -219,17 +275,25 @@ type chunks struct {
 	buf   []byte
 }
 
-// newChunks cuts an array of values of some bytes.
-func newChunks(shape []int, bytes int) *chunks {
-	c := &chunks{shape: make([]int, len(shape)), cut: -1, count: make([]int, len(shape)), index: make([]int, len(shape)), rows: 1, row: bytes}
-	for d := len(shape) - 1; d >= 0; d-- {
-		c.shape[d] = shape[d]
-		if c.cut, c.rows = d, shape[d]; d == 0 || c.row*shape[d] > chunkBytes/2 {
-			break
-		}
-		c.row *= shape[d]
+// newChunks cuts an array of values of some bytes. A chunk has so many items of the first dimension if that
+// is not 0, or a part of one item.
+func newChunks(shape []int, bytes, items int) *chunks {
+	row := bytes
+	for _, n := range shape[min(1, len(shape)):] {
+		row *= n
 	}
-	if c.cut >= 0 {
+	c := &chunks{shape: slices.Clone(shape), cut: -1, count: make([]int, len(shape)), index: make([]int, len(shape)), rows: 1, row: bytes}
+	switch {
+	case len(shape) == 0:
+	case items > 1 || items == 1 && row <= chunkBytes:
+		c.cut, c.rows, c.row, c.shape[0] = 0, shape[0], row, items
+	default:
+		c.cut = len(shape) - 1
+		for c.cut > items && c.row*shape[c.cut] <= chunkBytes/2 {
+			c.row *= shape[c.cut]
+			c.cut--
+		}
+		c.rows = shape[c.cut]
 		c.shape[c.cut] = max(1, min(c.rows, chunkBytes/c.row))
 	}
 	for d := range c.cut {
@@ -238,6 +302,12 @@ func newChunks(shape []int, bytes int) *chunks {
 	for d := range shape {
 		c.count[d] = (shape[d] + c.shape[d] - 1) / c.shape[d]
 	}
+	return c
+}
+
+// in says where the chunks of an array of a group are written, by files.
+func (c *chunks) in(z *zarr, group string, v *variable, files *errgroup.Group) *chunks {
+	c.store, c.of, c.file, c.files = z, v, filepath.Join(z.dir, group, v.name, "c"), files
 	return c
 }
 
@@ -280,7 +350,7 @@ func (c *chunks) flush() {
 	for len(c.buf) < c.whole() {
 		switch c.of.kind {
 		case cdfInt:
-			c.buf = binary.LittleEndian.AppendUint32(c.buf, math.MaxUint32) // noParent
+			c.buf = binary.LittleEndian.AppendUint32(c.buf, math.MaxUint32) // noNumber
 		case cdfFloat:
 			c.buf = binary.LittleEndian.AppendUint32(c.buf, math.Float32bits(float32(math.NaN())))
 		default:
@@ -288,18 +358,18 @@ func (c *chunks) flush() {
 		}
 	}
 	path, values, store := c.file, c.buf, c.store
-	for _, k := range c.index {
+	for d, k := range c.index {
+		if d == 0 {
+			k += c.first
+		}
 		path += "." + strconv.Itoa(k)
 	}
 	c.buf = nil
 	store.writing <- struct{}{}
 	c.files.Go(func() error {
 		defer func() { <-store.writing }()
-		packed, _ := store.buffers.Get().([]byte)
-		packed = store.encoder.EncodeAll(values, packed[:0])
-		err := os.WriteFile(path, packed, 0o644)
+		err := store.write(path, values)
 		store.buffers.Put(values) //nolint:staticcheck // a slice of some megabytes
-		store.buffers.Put(packed) //nolint:staticcheck // likewise
 		return err
 	})
 	for d := len(c.index) - 1; d >= 0; d-- {

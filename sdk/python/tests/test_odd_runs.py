@@ -9,7 +9,7 @@ import plume as kit
 import pytest
 import xarray as xr
 from conftest import PLUME
-from plume import Analysis, Filter, Param
+from plume import Analysis, Coordinates, Filter, Model, Param, Variable
 from plume._runs import LayoutsDifferError
 
 FLOW = {
@@ -29,6 +29,9 @@ FLOW = {
 }
 
 
+NO_STEP = {"time": {"cycles": 6, "interval": 0.05, "burn_in": 1}}  # of a model without a time step
+
+
 class Fails(Filter):
     """A filter that fails."""
 
@@ -38,6 +41,30 @@ class Fails(Filter):
         if problem.cycle == self.at:
             raise RuntimeError("as it was told")
         return Analysis(problem.ensemble)
+
+
+class Broken(Model):
+    """A model that fails."""
+
+    variables = {"x": "1"}
+
+    def forecast(self, x, t0, t1, rng):
+        raise RuntimeError("as it was told")
+
+
+class Named(Model):
+    """A model whose names mean something else in exports, or are those of others."""
+
+    variables = [
+        Variable("a/b", shape=(2, 3), dims=("trial", "c")),
+        Variable("c", shape=(3,), dims=("time",)),
+        Variable("d", shape=(2, 2)),
+        Variable("d_0"),
+    ]
+    coordinates = Coordinates(("lead",), np.arange(14.0)[:, None])
+
+    def forecast(self, x, t0, t1, rng):
+        return 0.9 * x
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -92,15 +119,18 @@ def test_a_tree_has_a_node_for_each_size(sizes, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tree = xr.open_datatree(sizes.path, engine="plume")
-    sizes.to_zarr(tmp_path / "run.zarr")
-    store = xr.open_datatree(tmp_path / "run.zarr", engine="zarr", consolidated=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sizes.to_zarr(tmp_path / "run.zarr")
+        store = xr.open_datatree(tmp_path / "run.zarr", engine="zarr")
     for number, n in enumerate((8, 12)):
         names = [f"{stage}/trial=000{number + 1}" for stage in ("forecast", "analysis")]
         for name in [*names, f"truth/replicate=001-{number}", f"observations/replicate=001-{number}"]:
             assert tree[name].x.shape[-1] == n, name
             assert tree[name].attrs["model.params.n"] == n, name
             xr.testing.assert_equal(tree[name].to_dataset(), store[name].to_dataset().load())
-            assert store[name].attrs == tree[name].attrs
+            own = {k: v for k, v in tree[name].attrs.items() if k != "source"}
+            assert store[name].attrs.items() >= own.items()
     one = xr.open_dataset(sizes.path, engine="plume", group="analysis/trial=0002")
     xr.testing.assert_identical(one, sizes.ensemble("analysis", 2))
 
@@ -162,6 +192,42 @@ def test_trials_without_states_are_left_out_and_said(failed, tmp_path):
         failed.to_zarr(tmp_path / "run.zarr")
     with pytest.raises(ValueError, match="has no analysis of trial 4: there is no such trial"):
         failed.ensemble(trial=4)
+
+
+def test_names_are_the_same_everywhere(tmp_path):
+    """Python, netCDF and Zarr give variables, dimensions and coordinates one name, which all can open."""
+    pytest.importorskip("zarr", reason="NOT TESTED: there is no zarr")
+    flow = FLOW | NO_STEP | {"model": {"plugin": "named"}, "truth": {"init": [1.0] * 14}}
+    flow["observations"] = FLOW["observations"] | {"params": {"operator": "identity", "variables": ["a/b", "d_0"]}}
+    run = kit.run(flow, plugins={"named": Named}, run_dir=tmp_path)
+    want = run.ensemble()
+    dims = {"a_b": ("a_b_trial", "a_b_c"), "c": ("c_time",), "d": ("d_d_0", "d_1"), "d_0": ()}
+    assert {name: want[name].dims[2:] for name in dims} == dims
+    assert want.a_b.long_name == "a/b"
+    assert want["a_b_lead"].dims == ("a_b_trial", "a_b_c")
+    assert want["c_lead"].values.tolist() == [6, 7, 8]
+    run.to_zarr(tmp_path / "run.zarr")
+    stored = xr.open_zarr(tmp_path / "run.zarr", group="analysis").load()
+    xr.testing.assert_equal(stored.squeeze("trial", drop=True), want)
+    subprocess.run([PLUME, "export", run.path, "--format", "netcdf", "--to", tmp_path / "nc"], check=True)
+    found = xr.open_dataset(tmp_path / "nc" / "ensemble" / "trial=0001" / "part-00000.analysis.nc", engine="netcdf4")
+    xr.testing.assert_equal(found.load(), want)
+    assert xr.open_datatree(run.path, engine="plume")["observations"].a_b.shape == (1, 6, 6)
+    assert run.inference_data()["posterior"].a_b.dims == ("chain", "draw", "cycle", "a_b_trial", "a_b_c")
+    subprocess.run([PLUME, "export", run.path, "--layout", "wide", "--to", tmp_path / "wide"], check=True)
+    table = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "wide" / "ensemble")
+    assert len(set(table.column_names)) == len(table.column_names)
+
+
+def test_what_is_not_there_is_said(sizes, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no truth of replicate 3, number 0; it has \(1, 0\), \(1, 1\)$"):
+        sizes.truth(3)
+    pytest.importorskip("zarr", reason="NOT TESTED: there is no zarr")
+    with pytest.raises(kit.RunError):
+        kit.run(FLOW | NO_STEP | {"model": {"plugin": "broken"}}, plugins={"broken": Broken}, run_dir=tmp_path / "runs")
+    with pytest.raises(ValueError, match=r"has no states and no observations: no trial has begun: .*as it was told"):
+        kit.open_run("@last", tmp_path / "runs").to_zarr(tmp_path / "run.zarr")
+    assert not list(tmp_path.glob("run.zarr*"))
 
 
 def test_an_interrupted_run_says_so(tmp_path):

@@ -164,8 +164,8 @@ def test_members_may_be_single(tmp_path, monkeypatch):
     np.testing.assert_array_equal(members["x"].to_numpy(), single.table("ensemble", "pyarrow")["x"].to_numpy())
     assert members["x"].to_numpy().dtype == np.float32
     single.to_zarr(tmp_path / "run.zarr")
-    stored = xr.open_zarr(tmp_path / "run.zarr", group="analysis/trial=0001", consolidated=False)
-    xr.testing.assert_equal(stored.load(), found)
+    stored = xr.open_zarr(tmp_path / "run.zarr", group="analysis")
+    xr.testing.assert_equal(stored.load(), single.ensemble(trial=None))
     assert stored.x.dtype == np.float32
 
 

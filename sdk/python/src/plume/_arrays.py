@@ -16,10 +16,11 @@ from ._tables import STANDARD, Column, Dates, Table, dates_of
 
 _NANOSECONDS = (np.datetime64("1678-01-01"), np.datetime64("2262-01-01"))
 # Names that mean something else here or in other tables of a run; those of package names of the program.
-_TAKEN = frozenset(
-    "chain cycle date draw filter lag lead letter log_weight member model_time nis parent part replicate "
-    "rms_expected stage statistic time trial truth valid".split()
-)
+_TAKEN = (
+    "chain", "cycle", "date", "draw", "filter", "lag", "lead", "letter",
+    "log_weight", "member", "model_time", "nis", "parent", "part", "replicate",
+    "rms_expected", "stage", "statistic", "time", "trial", "truth", "valid",
+)  # fmt: skip
 _LETTERS = {
     "X": ("x", "lon", "longitude", "easting"),
     "Y": ("y", "lat", "latitude", "northing"),
@@ -96,7 +97,7 @@ class Names:
         that of a variable, or with that of another but not its length, has the name of its
         variable before its own."""
         name = array_name(given) or f"{variable}_{i}"
-        while name in _TAKEN or self.sizes.get(name) != length and (name in self.sizes or self._is_taken(name)):
+        while name in _TAKEN or (self.sizes.get(name) != length and (name in self.sizes or self._is_taken(name))):
             name = f"{variable}_{name}"
         self.sizes[name] = length
         return name
@@ -170,6 +171,20 @@ def dataset(
         about = {"long_name": stored} | ({"units": column.meta["unit"]} if column.meta.get("unit") else {})
         variables[name] = _lead(column, lead, where_to, about, shape, dims)
     return xr.Dataset(variables, coords, {"Conventions": "CF-1.11"})
+
+
+def stacked(each: list[xr.Dataset], along: xr.DataArray) -> xr.Dataset:
+    """Returns datasets along a new dimension. What a shorter or a smaller one lacks is NaN; times and lags are by
+    cycle alone where all have the same."""
+    joined: xr.Dataset = xr.concat(each, along, join="outer", combine_attrs="drop_conflicts")
+    for name in ("time", "model_time", "lag"):
+        values = joined.get(name)
+        if values is None or along.name not in values.dims:
+            continue
+        first = values.isel({along.name: values.notnull().argmax(along.name)}).drop_vars(along.name)
+        if ((values == first) | values.isnull()).all():
+            joined = joined.drop_vars(name).assign_coords({name: first.astype(each[0][name].dtype)})
+    return joined
 
 
 _WEIGHTS = [

@@ -327,6 +327,8 @@ class Run:
     def _joined(self, each: dict[int, xarray.Dataset]) -> xarray.Dataset:
         """Returns the members of several trials, (trial, ...)."""
         xr = needed("xarray")
+        from ._arrays import stacked
+
         if not each:
             raise NotStoredError(f"{self.path} stored no ensembles{self._why()}")
         first, *others = each
@@ -339,7 +341,7 @@ class Run:
                     f"as with setting={{{axis!r}: {value!r}}}"
                 )
         trials = xr.DataArray(list(each), dims="trial", name="trial")
-        joined: xarray.Dataset = xr.concat(list(each.values()), trials, join="outer", combine_attrs="drop_conflicts")
+        joined = stacked(list(each.values()), trials)
         coords: dict[str, Any] = {}
         for name in ("filter", "replicate", *self._sweep()):
             values = [data.attrs.get(name) for data in each.values()]
@@ -572,12 +574,24 @@ class Run:
         """Returns the truth of a twin experiment as an xarray.Dataset, (cycle, ...).
 
         A replicate has more than one truth when an axis of the sweep changes it. Raises
-        FileNotFoundError when the observations are real."""
+        FileNotFoundError when the observations are real, and when there is no such truth, with
+        those there are."""
         needed("xarray")
         if not any(self.path.glob("truth/*")):
             raise FileNotFoundError(f"{self.path} has no truth" + (self._yet() or ": its observations are from files"))
+        self._require("truth", replicate, number)
         found = self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}", number=number)
         return found.assign_attrs(self._about(replicate=replicate, truth=number))
+
+    def _require(self, folder: str, replicate: int, number: int) -> None:
+        """Raises FileNotFoundError where a folder, which is there, has no such replicate and number."""
+        from ._tree import numbers
+
+        there = numbers(self, folder, r"replicate=(\d+)/part-(\d+)")
+        if (replicate, number) not in there:
+            raise FileNotFoundError(
+                f"{self.path} has no {folder} of replicate {replicate}, number {number}; it has {_pairs(there)}"
+            )
 
     def reference(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the members kept of the brute-force posterior, as [ensemble] does."""
@@ -586,6 +600,7 @@ class Run:
             raise FileNotFoundError(
                 f"{self.path} has no reference{self._yet() or '; see [reference] in the workflow language'}"
             )
+        self._require("reference", replicate, number)
         truth = self._truth_of(lambda trials: (trials["replicate"] == replicate) & (trials["reference"] == number))
         found = self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
         known = {} if truth is None else {"truth": truth}
@@ -597,9 +612,8 @@ class Run:
         needed("xarray")
         table = self._read("observations", replicate=replicate, truth=number)
         if not len(table):
-            there = ", ".join(f"({r}, {n})" for r, n in self.observed())
             asked = f"replicate {replicate}, truth {number}"
-            raise ValueError(f"{self.path} has no observations of {asked}; it has {there}")
+            raise ValueError(f"{self.path} has no observations of {asked}; it has {_pairs(self.observed())}")
         found = self._as_dataset(table, self._places("observed", number), None)
         return found.assign_attrs(self._about(replicate=replicate, truth=number))
 
@@ -781,16 +795,18 @@ class Run:
             yield self._as_dataset(_tables.together(waiting), at, stage, members).assign_attrs(about)
 
     def to_zarr(self, to: str | os.PathLike[str]) -> None:
-        """Writes the run as a new Zarr store, version 3, which needs the packages xarray and zarr:
-        the groups analysis/trial=0001 and so on, truth/replicate=001-0 (the number of the truth
-        in the replicate is last), observations, reference and scores, which
-        xarray.open_datatree(to) opens without reading them. Chunks are some cycles of all
-        members, or some members of one cycle where states are large; one such block is in
-        memory at a time. Truths and observations are read whole.
+        """Writes the run as a new Zarr store, version 3, as plume export --format zarr does, with scores. It
+        has the groups of xarray.open_datatree(run.path), which xarray.open_datatree(to) opens without
+        reading them: analysis and its relatives, (trial, cycle, member, ...), truth, reference and
+        observations, (replicate, cycle, ...), and scores. Grids that are not one array, as where the size
+        of the model is swept over, are groups such as analysis/trial=0001 and truth/replicate=001-0 (the
+        number of the truth in the replicate is last). Chunks are many small trials, or some cycles or
+        some members of one where states are large. Needs the packages xarray and zarr.
 
         xarray needs engine="zarr" to open a store whose name does not end in .zarr. A warning says
         which trials have no states and are left out. Raises FileExistsError when there is
-        something of that name, and ValueError when it would be in a run."""
+        something of that name, and ValueError when it would be in a run or the run has nothing
+        to write."""
         needed("zarr")
         needed("xarray")
         from ._zarr import write
@@ -859,19 +875,25 @@ def _axis(trials: Table, name: str) -> str:
 
 
 def differing(a: xarray.Dataset, b: xarray.Dataset) -> str:
-    """Returns how two datasets differ in dimensions other than cycle and member, or in positions
-    along these; nothing if they do not."""
+    """Returns how two datasets differ in variables, in dimensions other than cycle and member, or in
+    positions along these; nothing if they do not."""
+    for name in sorted({*a.data_vars} ^ {*b.data_vars}):
+        return f"{name} is not in both, as"
     for name in a.data_vars:
-        one, two = (
-            {d: n for d, n in (data[name].sizes if name in data else {}).items() if d not in ("cycle", "member")}
-            for data in (a, b)
-        )
+        one, two = ({d: n for d, n in x[name].sizes.items() if d not in ("cycle", "member")} for x in (a, b))
         if one != two:
             return f"{name} has {' x '.join(map(str, one.values()))} and {' x '.join(map(str, two.values()))} values"
-        for dim in set(one) & set(a.indexes):
-            if not a.indexes[dim].equals(b.indexes.get(dim)):
-                return f"the values of {name} are at other places along {dim}"
+    for name in sorted({*a.coords, *b.coords}):
+        there = [x.coords[name].variable for x in (a, b) if name in x.coords]
+        if not {"cycle", "member"} & {*there[0].dims} and not (len(there) == 2 and there[0].equals(there[1])):
+            return f"{name} has other values"
     return ""
+
+
+def _pairs(numbers: list[tuple[int, int]]) -> str:
+    """Returns pairs of numbers for people, of many the first."""
+    shown = ", ".join(map(str, numbers[:10]))
+    return f"{shown} and {len(numbers) - 10} more" if len(numbers) > 10 else shown
 
 
 def ending(axes: Iterable[str], name: str) -> list[str]:

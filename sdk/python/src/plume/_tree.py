@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendEntrypoint
 
-from ._arrays import clock
+from ._arrays import clock, stacked
 from ._runs import LayoutsDifferError, NotStoredError, Run, Stage, differing, open_run, said
 
 
@@ -81,7 +81,7 @@ def groups(run: Run) -> dict[str, xr.Dataset]:
             found |= {f"/{name}/replicate={r:03d}-{n}": data for (r, n), data in each.items()}
             continue
         replicates = xr.DataArray([r for r, _ in each], dims="replicate", name="replicate")
-        found[f"/{name}"] = xr.concat(list(each.values()), replicates, join="outer", combine_attrs="drop_conflicts")
+        found[f"/{name}"] = stacked(list(each.values()), replicates)
     if "cycles" in run.tables():
         found["/scores"] = scores(run)
     if len(found) == 1:
