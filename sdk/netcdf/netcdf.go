@@ -13,6 +13,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 )
 
 // File is the header of a file with 32-bit offsets (CDF-1), 64-bit offsets (CDF-2) or 64-bit data (CDF-5).
@@ -34,7 +35,7 @@ type Dim struct {
 // Variable is one array of a file.
 type Variable struct {
 	Name       string
-	Type       Type
+	Type       Type           // unsigned, if the attribute _Unsigned says so
 	Dims       []int          // among those of the file
 	Attributes map[string]any // texts, and lists of numbers
 
@@ -218,6 +219,32 @@ func (f *File) Put(w io.WriterAt, v *Variable, first int, values []float64) erro
 	return nil
 }
 
+// unsigned are the types of values that an attribute _Unsigned says are so: classic files have no others of
+// these sizes.
+var unsigned = map[Type]Type{Byte: UByte, Short: UShort, Int: UInt}
+
+// heedUnsigned heeds the attribute _Unsigned: values, and the attributes that are some of them, are not negative.
+// https://docs.unidata.ucar.edu/netcdf-c/current/attribute_conventions.html
+func (v *Variable) heedUnsigned() {
+	said, _ := v.Attributes["_Unsigned"].(string)
+	kind, can := unsigned[v.Type]
+	if !can || !strings.EqualFold(strings.TrimRight(said, "\x00 "), "true") {
+		return
+	}
+	if x, ok := unwritten[v.Type]; ok && v.Attributes["_FillValue"] == nil {
+		v.Attributes["_FillValue"] = []float64{x} // which the library has written for this type
+	}
+	for _, name := range []string{"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"} {
+		list, _ := v.Attributes[name].([]float64)
+		for i, x := range list {
+			if x < 0 {
+				list[i] = x + math.Exp2(8*float64(kind.size()))
+			}
+		}
+	}
+	v.Type = kind
+}
+
 // Number returns an attribute that is a number, or what it is without.
 func (v *Variable) Number(name string, without float64) float64 {
 	if list, ok := v.Attributes[name].([]float64); ok && len(list) == 1 {
@@ -389,6 +416,7 @@ func (h *header) read() *File {
 			v.Dims, v.record = append(v.Dims, int(d)), v.record || f.Dims[d].Grows
 		}
 		v.Attributes, v.Type = h.attributes(), h.kind()
+		v.heedUnsigned()
 		h.count() // the size, which follows from the rest
 		if h.version == 1 {
 			v.begin = h.word()

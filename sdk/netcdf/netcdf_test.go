@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,6 +127,45 @@ func TestMissing(t *testing.T) {
 		v := &Variable{Type: kind, Attributes: map[string]any{"missing_value": []float64{-9999.9}}}
 		if got := v.Missing(); !slices.Contains(got, stored) || !slices.Contains(got, unwritten[kind]) {
 			t.Errorf("type %d: got %v, want %v among them", kind, got, stored)
+		}
+	}
+}
+
+// Values that an attribute says are unsigned are, and so are those that mean a missing one: of files that netCDF4 and
+// xarray have written.
+func TestUnsigned(t *testing.T) {
+	none := math.NaN()
+	for name, want := range map[string]map[string][]float64{
+		"unsigned.nc": {"byte": {0, 127, 128, none}, "short": {0, 32767, 40000, none}, "int": {0, math.MaxInt32, 3e9, none}, "signed": {0, 127, -128, -1},
+			"unwritten": {1, 65534, none, none}},
+		"unsigned-xarray.nc": {"v": {0, 50000, none}},
+	} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := bytes.NewReader(text)
+		f, err := Read(in, int64(len(text)))
+		if err != nil || len(f.Variables) != len(want) {
+			t.Fatalf("%s: %d variables, %v", name, len(f.Variables), err)
+		}
+		for _, v := range f.Variables {
+			raw, err := f.Raw(in, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := v.Type.Numbers(raw)
+			for i, x := range got {
+				if slices.Contains(v.Missing(), x) {
+					got[i] = none
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want[v.Name]) {
+				t.Errorf("%s, %s: got %v, want %v", name, v.Name, got, want[v.Name])
+			}
+			if v.Name == "byte" && fmt.Sprint(v.Attributes["valid_range"]) != "[0 254]" {
+				t.Errorf("%s: its valid_range is %v", v.Name, v.Attributes["valid_range"])
+			}
 		}
 	}
 }
