@@ -67,7 +67,7 @@ Every site has the same statistics, so that RMSE does not depend on n; means of 
 |---|---|---|---|---|---|---|---|---|
 | 0.0082, 0.0076, 0.0071, 0.0068, 0.0065 | 0.0070 | 26 | 1.3 | 3.3 | 5.7 | 1.9 | 0.98 | 11.8 |
 
-The spin-up, 2,000 steps in one call, takes most of a minute of processor time: the workflow has a `timeout` for it.
+The spin-up, 2,000 steps in one call, takes most of a minute of processor time; for so many steps of so many values plume waits 16 minutes ([decision 124](../decisions/0124-deadlines-follow-time-steps.md)).
 
 ## A million cycles
 
@@ -165,7 +165,7 @@ def exported(rows):
         "## Exports of many trials",
         "",
         f"`plume export` of a run of {TRIALS:,} trials: Lorenz-63, 20 members, 10 cycles, both stages, {float(rows[0]['stored']) / 1e6:.0f} MB in tables, from and to a file "
-        f"system in memory. On a disk, making the files may take longer than all else. Zarr, which has a file for each array and chunk, is for large states. Load is how many "
+        f"system in memory. On a disk, making the files may take longer than all else; a store of Zarr has a file for each array of all trials, and for some hundred trials of it. Load is how many "
         "processes waited for the two cores: wall times are of use only where it is small.",
         "",
         "<!-- measured: make bench-scale -->",

@@ -35,12 +35,18 @@ Formats and their layouts, the default first:
                    netCDF library reads, with units, coordinates and dates
                    as in the CF conventions
   zarr     tensor  the same arrays without forecasts as one store, version 3,
-                   for large states: groups such as analysis/trial=0001,
-                   truth/replicate=001-0 and observations/replicate=001-0,
-                   chunks of 8 MB, zstd; xarray.open_zarr(DIR, group=GROUP)
+                   for large states and for many trials: groups such as
+                   analysis, (trial, cycle, member, ...), and truth,
+                   (replicate, cycle, ...), with filters and values of the
+                   sweep as coordinates; xarray.open_zarr(DIR, group=GROUP)
                    and xarray.open_datatree(DIR, engine="zarr") open it;
                    xarray needs no engine if the name of DIR ends in .zarr.
-                   It is written in the memory of a cycle, with all cores
+                   Chunks of many small trials have 1 MB, those of large
+                   states 8 MB; it is written in the memory of a cycle, with
+                   all cores. States that are not one array, as where the
+                   size of the model is swept over, and truths of which a
+                   replicate has several, have groups of their own, such as
+                   analysis/trial=0001 and truth/replicate=001-0
 
 Files of netCDF and groups of Zarr say as attributes which run they are of, and
 their trial, replicate, truth, filter, plugin and stage, and values of the sweep
@@ -49,7 +55,10 @@ by their keys, such as model.params.n.
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.
 
-A member that has left its ensemble is NaN in arrays.
+A member that has left its ensemble is NaN in arrays, and so is what a shorter
+or a smaller trial lacks next to others. Names have underscores in place of
+slashes, and dimensions whose names mean something else begin with that of their
+variable.
 
 A table with parts for several truths or trials is a folder, such as
 truth/replicate=001/part-00000.csv, which pyarrow and DuckDB read as one table.
