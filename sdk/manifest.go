@@ -303,16 +303,18 @@ func (m *Manifest) ResolveStep(step float64) (float64, error) {
 	return step, nil
 }
 
+// MostSteps is the largest number of time steps in a span of model time.
+const MostSteps = 5e8
+
 // WholeSteps returns the number of time steps in a span of model time, and whether their
 // ratio is a whole number within a relative error of 1e-9. It is not whole for more than
-// 5e8 steps, where this cannot be decided, nor for less than one step in a span above 0. If
+// [MostSteps], where this cannot be decided, nor for less than one step in a span above 0. If
 // it is not whole, the number is the nearest possible one.
 func WholeSteps(span, step float64) (steps int, whole bool) {
-	const most = 5e8
 	ratio := span / step
 	nearest := math.Round(ratio)
-	if whole = math.Abs(ratio-nearest) <= 1e-9*ratio && ratio <= most; !whole {
-		nearest = min(max(1, nearest), most)
+	if whole = math.Abs(ratio-nearest) <= 1e-9*ratio && ratio <= MostSteps; !whole {
+		nearest = min(max(1, nearest), MostSteps)
 	}
 	return int(nearest), whole
 }

@@ -24,6 +24,7 @@ const (
 	codeFile         diag.Code = "E345"
 	codeExpect       diag.Code = "E347"
 	codePublished    diag.Code = "E348"
+	codeClock        diag.Code = "E351"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -58,6 +59,7 @@ func Codes() []diag.Entry {
 		{Code: codeFile, Means: "a variable has a name that files cannot have", Remedy: "begin it with a letter, a digit or an underscore, and leave out control characters and blanks at its ends"},
 		{Code: codeExpect, Means: "a score is expected that no trial can have", Remedy: "remove it, or name a score that the message lists"},
 		{Code: codePublished, Means: "a published score is of a baseline or a number of members that the experiment does not have", Remedy: "remove it, or give method instead of filter"},
+		{Code: codeClock, Means: "model times are too large for the time between them", Remedy: "choose a time.start nearer to 0, or a date, which is model time 0"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

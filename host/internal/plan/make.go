@@ -427,7 +427,13 @@ func (m *maker) checkStep(step float64, path ...any) {
 	case name == "first":
 		value = *m.w.Time.First
 	}
-	if nearest, whole := sdk.WholeSteps(value, step); !whole && !m.reported(path) {
+	nearest, whole := sdk.WholeSteps(value, step)
+	switch {
+	case whole || m.reported(path):
+	case value/step > sdk.MostSteps:
+		m.add(codeStep, path, "`%s` must be at most %g time steps, but %g / %g = %.6g", name, float64(sdk.MostSteps), value, step, value/step).
+			WithHelp("shorten it, or choose a longer step")
+	default:
 		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, value/step).
 			WithHelp("the nearest multiple is %.6g", float64(nearest)*step)
 	}

@@ -172,6 +172,10 @@ func (w *Workflow) judgeLabels(found *diag.Findings) {
 	}
 	if w.Sweep != nil {
 		for i, label := range w.Sweep.Filters {
+			if at := slices.Index(w.Sweep.Filters, label); at < i {
+				found.Add(codeDuplicate, w.At("sweep", "filter", i), "`sweep.filter` names %q twice", label).WithLabel("the second one").
+					WithNote("the first one is at %s", w.At("sweep", "filter", at).Where()).WithHelp("remove one of them")
+			}
 			if !slices.Contains(w.Labels(), label) {
 				unknownLabel(found, w.At("sweep", "filter", i), "filter", label, w.Labels())
 			}

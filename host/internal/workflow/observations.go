@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -41,6 +43,34 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 	}
 	w.judgeIntervals(found)
 	w.judgeTruth(found)
+	w.judgeSeen(found)
+}
+
+// judgeSeen reports a twin experiment that ends before anything is observed. A stream of
+// several may begin later: runs are shortened to be tried.
+func (w *Workflow) judgeSeen(found *diag.Findings) {
+	if w.Real() || w.Time.Cycles == 0 {
+		return
+	}
+	earliest := math.MaxInt
+	for _, o := range w.Observations {
+		every := max(1, o.Every)
+		if o.Over != nil {
+			every = cmp.Or(o.Every, o.Over.Cycles)
+		}
+		first := cmp.Or(o.Offset, every)
+		if o.From > first {
+			first += (o.From - first + every - 1) / every * every
+		}
+		if first <= cmp.Or(o.Until, math.MaxInt) {
+			earliest = min(earliest, first)
+		}
+	}
+	if earliest > w.Time.Cycles && earliest < math.MaxInt {
+		found.Add(codeConflict, w.At("time", "cycles"), "nothing is observed in %d cycles: the first observed one is cycle %d", w.Time.Cycles, earliest).
+			WithLabel("at least %d", earliest).
+			WithHelp("raise cycles, or lower `every`, `offset` or `from` in [observations]")
+	}
 }
 
 // The limits of the standard deviation of an observation error: computations with its
