@@ -174,49 +174,43 @@ func (m *maker) checkTimes() {
 	}
 }
 
-// checkClock reports spans of time that are not the differences of the rounded model times
-// between which they are: with a start of 1e17 the times of all cycles are the same.
+// checkClock reports model times that are too large for the time between them.
 func (m *maker) checkClock() {
-	c, spinUp := m.plan.Clock, 0.0
+	tolerance, spinUp := 1e-6, 0.0 // what a model without steps can tell
+	if m.w.Time.Step > 0 || m.w.Truth != nil && m.w.Truth.Step > 0 {
+		tolerance = 1e-9 // see sdk.WholeSteps
+	}
 	if m.w.Truth != nil {
 		spinUp = m.w.Truth.SpinUp
 	}
-	if got := c.Start - (c.Start - spinUp); !m.near(got, spinUp) {
-		m.coarse(got, spinUp, "spin_up", "the start")
+	path := []any{"time", "start"}
+	if fault := m.plan.Clock.coarse(spinUp, tolerance); fault != "" && !m.reported(path) {
+		m.add(codeClock, path, "model times near %.6g are too large for %s", m.plan.Clock.Start, fault).
+			WithLabel("too far from 0").WithHelp("choose a start nearer to 0, or a date, which is model time 0")
+	}
+}
+
+// coarse says which span of time is not the difference of the model times between which it
+// is, within a relative tolerance, because they are rounded; empty if there is none. With a
+// start of 1e17 the times of all cycles may be the same.
+func (c Clock) coarse(spinUp, tolerance float64) string {
+	far := func(got, want float64) bool { return math.Abs(got-want) > tolerance*want }
+	if got := c.Start - (c.Start - spinUp); far(got, spinUp) {
+		return fmt.Sprintf("`spin_up`: at the start, %.9g becomes %.9g", spinUp, got)
 	}
 	if last := math.Max(math.Abs(c.Start), math.Abs(c.Time(c.Cycles))); last*0x1p-51 <= 1e-9*c.Interval {
-		return // no rounding is that large
+		return "" // no time is rounded by so much
 	}
 	for k := 1; k <= c.Cycles && c.Interval > 0; k++ {
 		want := c.Interval
 		if k == 1 {
 			want -= c.Lead
 		}
-		if got := c.Time(k) - c.Time(k-1); !m.near(got, want) {
-			m.coarse(got, want, "interval", fmt.Sprintf("cycle %d", k))
-			return
+		if got := c.Time(k) - c.Time(k-1); far(got, want) {
+			return fmt.Sprintf("`interval`: at cycle %d, %.9g becomes %.9g", k, want, got)
 		}
 	}
-}
-
-// near reports whether a span of time is the wanted one, as near as the steps of the model
-// need it, see [sdk.WholeSteps], or a model without steps can tell.
-func (m *maker) near(got, want float64) bool {
-	tolerance := 1e-6
-	if m.w.Time.Step > 0 || m.w.Truth != nil && m.w.Truth.Step > 0 {
-		tolerance = 1e-9
-	}
-	return math.Abs(got-want) <= tolerance*want
-}
-
-// coarse reports that a span of time ends at a time that is too large for it.
-func (m *maker) coarse(got, want float64, name, end string) {
-	path := []any{"time", "start"}
-	if m.reported(path) {
-		return
-	}
-	m.add(codeClock, path, "model times near %.6g are too large for `%s`: at %s, %.9g becomes %.9g", m.plan.Clock.Start, name, end, want, got).
-		WithLabel("too far from 0").WithHelp("choose a start nearer to 0, or a date, which is model time 0")
+	return ""
 }
 
 // inRecord returns the operator of stream i in every cycle in which it has values: op,
