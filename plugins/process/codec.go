@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"unicode"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/number"
@@ -74,6 +75,9 @@ func (c textCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		for _, f := range l.fields {
 			v, err := parseNumber(f)
 			if err != nil {
+				if strings.Contains(f, ",") && strings.ContainsFunc(f, unicode.IsLetter) { // names
+					return fmt.Errorf("line %d: %w; %s", l.line, err, commasHint)
+				}
 				return fmt.Errorf("line %d: %w; columns and names can be given in read", l.line, err)
 			}
 			if k < len(values) {

@@ -146,6 +146,7 @@ func TestWrongResults(t *testing.T) {
 		{"r.txt", "1 ***", `line 1: got "***", want a number`},
 		{"r.txt", "1\n3,061692", `line 2: got "3,061692", want a number with a decimal point`},
 		{"r.txt", "1 1e400", `got "1e400", which is out of range`},
+		{"stdout.txt", "x,y\n1,2\n", `line 1: got "x,y", want a number; ` + commasHint},
 		{"r.txt", "cell T\n1 2", `line 1: got "cell", want a number; columns and names can be given in read`},
 		{"r.json", `{"state": {"x": 1, "y": `, "unexpected EOF"},
 		{"r.json", `{"x": 1, "y": 2}`, `has no "state" with the variables`},

@@ -265,8 +265,15 @@ func (t *table) noHeader(first record) error {
 	if t.commas {
 		between, separator = "commas", ","
 	}
-	return fmt.Errorf("no line has the names %s with %s between them; line %d is %q", wanted, between, first.line, brief(strings.Join(first.fields, separator)))
+	line := strings.Join(first.fields, separator)
+	if !t.commas && strings.Contains(line, ",") {
+		return fmt.Errorf("no line has the names %s with %s between them; line %d is %q; %s", wanted, between, first.line, brief(line), commasHint)
+	}
+	return fmt.Errorf("no line has the names %s with %s between them; line %d is %q", wanted, between, first.line, brief(line))
 }
+
+// commasHint says what to do with a text whose columns have commas between them.
+const commasHint = `columns with commas are read from a .csv, such as result.csv of command = ["sh", "-c", "PROGRAM > result.csv"]`
 
 // assignments fills into with the values of lines such as hares = 3.06, lynx: 0.2. It
 // reports whether there is one for every name; then all variables are scalars.

@@ -50,6 +50,7 @@ func TestRead(t *testing.T) {
 		"numbers besides":         {scalars, "a.txt", "1 2\n0.5 3 4\n", "", "last", "its last lines hold 3 numbers, want 2; columns can be given in read"},
 		"too few rows":            {field, "profile.txt", "cell T\n1 2\n2 3\n", "T", "last", "holds 2 rows, want 3"},
 		"overflow of the last":    {scalars, "seir.dat", seir + "     2.000  ******  7.0E+01  4.6E+01\n", "S I", "last", `line 5: column 2: got "******", want a number`},
+		"commas":                  {scalars, "stdout.txt", "S,I\n1,2\n", "S I", "all", `no line has the names S, I with blanks between them; line 1 is "S,I"; ` + commasHint},
 		"no such name":            {scalars, "seir.dat", seir, "S J", "last", `no line has the names S, J with blanks between them; line 1 is "SEIR run for Oberdorf"`},
 		"no such column":          {scalars, "seir.dat", seir, "2 9", "last", "line 4: has 4 columns, want column 9"},
 		"columns run together":    {scalars, "seir.dat", "day S I\n1 2-3\n", "S I", "last", "line 2: has 2 columns, and the header, in line 1, 3"},
