@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/pattern"
@@ -190,7 +191,12 @@ func (r *reader) column(name string, at []any) int {
 		return k
 	}
 	d := r.fault(codeColumn, r.w.At(at...), r.path+" ", err)
-	if near := diag.Suggest(name, r.table.Names()); near != "" && errors.Is(err, tabular.ErrNoColumn) {
+	near := diag.Suggest(name, r.table.Names())
+	switch {
+	case near == "" || !errors.Is(err, tabular.ErrNoColumn):
+	case !utf8.ValidString(near):
+		d.WithHelp("%q is not UTF-8: convert the file, as with iconv -f latin1 -t utf-8", near)
+	default:
 		d.WithHelp("did you mean %q?", near)
 	}
 	return 0
