@@ -58,7 +58,7 @@ func Codes() []diag.Entry {
 		{Code: codeName, Means: "a variable is called as something else is in the tables of a run, or in what is made of them", Remedy: "give the variable another name"},
 		{Code: codeFile, Means: "a variable has a name that files cannot have", Remedy: "begin it with a letter, a digit or an underscore, and leave out control characters and blanks at its ends"},
 		{Code: codeExpect, Means: "a score is expected that no trial can have", Remedy: "remove it, or name a score that the message lists"},
-		{Code: codePublished, Means: "a published score is of a baseline or a number of members that the experiment does not have", Remedy: "remove it, or give method instead of filter"},
+		{Code: codePublished, Means: "a published score is of a baseline that the experiment does not have, or of members of one", Remedy: "remove it, or give method instead of filter"},
 		{Code: codeClock, Means: "model times are too large for the time between them", Remedy: "choose a time.start nearer to 0, or a date, which is model time 0"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}

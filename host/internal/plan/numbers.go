@@ -41,7 +41,7 @@ func (m *maker) numbers(w *workflow.Workflow, plans []*Plan) {
 		return
 	}
 	for i, s := range w.Published.Scores {
-		why, key := unshown(s, plans)
+		why, key := plans[0].unshown(s)
 		if why != "" {
 			m.add(codePublished, []any{"published", "score", i, key}, "this published score cannot be shown: %s", why).
 				WithLabel("not in this experiment").WithHelp("remove it, or give `method`, a name of your own, instead of `filter`")
@@ -90,32 +90,19 @@ func (p *Plan) lacks(filter, metric, stage string) (why, help string) {
 	return "", ""
 }
 
-// unshown says why no table shows a published score, and which key says so; empty if one may.
-func unshown(s workflow.PublishedScore, plans []*Plan) (why, key string) {
+// unshown says why no table shows a published score, whatever the filters and their members, and which key
+// says so; empty if one may.
+func (p *Plan) unshown(s workflow.PublishedScore) (why, key string) {
 	baseline := s.Filter == workflow.Climatology || s.Filter == workflow.Persistence
 	switch {
 	case s.Method != "":
 		return "", ""
 	case s.Filter == workflow.TheReference:
 		return "the reference has no scores of its own", "filter"
-	case baseline && plans[0].Baselines() == nil:
+	case baseline && p.Baselines() == nil:
 		return fmt.Sprintf("there is no %s, because no observations are held out", s.Filter), "filter"
 	case baseline && s.Size > 0:
 		return fmt.Sprintf("%s has no members", s.Filter), "size"
-	case baseline || s.Size == 0:
-		return "", ""
 	}
-	var sizes []int
-	for _, p := range plans {
-		for _, t := range p.Trials {
-			if t.Label == s.Filter {
-				sizes = append(sizes, t.Size)
-			}
-		}
-	}
-	slices.Sort(sizes)
-	if len(sizes) == 0 || slices.Contains(sizes, s.Size) {
-		return "", "" // or it is not part of the sweep
-	}
-	return fmt.Sprintf("%s has %s members here, not %d", s.Filter, strings.Trim(strings.ReplaceAll(fmt.Sprint(slices.Compact(sizes)), " ", ", "), "[]"), s.Size), "size"
+	return "", ""
 }
