@@ -4,25 +4,17 @@ import (
 	"encoding/csv"
 	"errors"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/plume-da/plume/plugins/internal/cdl"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
 
-// The notation of variables and dimensions is that of netCDF's CDL.
-var (
-	variableRule  = regexp.MustCompile(`^([A-Za-z_]\w*)\s*(?:\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*\))?$`)
-	dimensionRule = regexp.MustCompile(`^([A-Za-z_]\w*)\s*=\s*([1-9]\d{0,8})$`)
-	commaRule     = regexp.MustCompile(`\s*,\s*`)
-)
-
 // newLayout returns the layout that the parameters of m describe.
 func (m *model) newLayout() (*sdk.Layout, error) {
-	names, lengths, err := m.dimensions()
+	names, lengths, err := cdl.Dimensions(m.Dimensions)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +28,7 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 		if i >= len(m.Variables) {
 			where = "diagnostics"
 		}
-		v, err := variable(where, text, names, lengths)
+		v, err := cdl.Variable(where, text, names, lengths)
 		if err != nil {
 			return nil, err
 		}
@@ -55,46 +47,6 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 	}
 	l.Coordinates, err = m.coordinates(l, names)
 	return l, err
-}
-
-func (m *model) dimensions() (names []string, lengths []int, err error) {
-	for _, text := range m.Dimensions {
-		parts := dimensionRule.FindStringSubmatch(text)
-		if parts == nil {
-			return nil, nil, config("dimensions", "got %q, want a name and a length", text).WithHint(`such as "y = 20"`)
-		}
-		if slices.Contains(names, parts[1]) {
-			return nil, nil, config("dimensions", "%s is repeated", parts[1])
-		}
-		k, err := strconv.Atoi(parts[2])
-		if err != nil {
-			return nil, nil, config("dimensions", "%v", err)
-		}
-		names, lengths = append(names, parts[1]), append(lengths, k)
-	}
-	return names, lengths, nil
-}
-
-func variable(where, text string, names []string, lengths []int) (sdk.Variable, error) {
-	parts := variableRule.FindStringSubmatch(text)
-	if parts == nil {
-		return sdk.Variable{}, config(where, "got %q, want a name, or a name and its dimensions", text).WithHint(`such as "x" or "h(y, x)"`)
-	}
-	v := sdk.Variable{Name: parts[1]}
-	if parts[2] == "" {
-		return v, nil
-	}
-	for _, name := range commaRule.Split(parts[2], -1) {
-		i := slices.Index(names, name)
-		if slices.Contains(v.Dims, name) {
-			return v, config(where, "%s has the dimension %s twice", v.Name, name)
-		}
-		if i < 0 {
-			return v, config(where, "%s has the dimension %s, whose length is not in dimensions", v.Name, name)
-		}
-		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
-	}
-	return v, nil
 }
 
 // coordinates returns the coordinates of the values of l: a regular grid, points from a
