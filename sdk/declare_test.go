@@ -21,7 +21,7 @@ doc      = "of the program"
 			t.Fatal(err)
 		}
 		p := wide.Params[len(wide.Params)-1]
-		if p.Default != want || !p.PerMember || p.Type != Float || wide.CheckPerMember([]string{p.Name}) != nil || m.Param(p.Name) != nil {
+		if p.Default != want || !p.PerMember || p.Type != Float || wide.checkPerMember([]string{p.Name}) != nil || m.Param(p.Name) != nil {
 			t.Errorf("%s: got %+v", text, p)
 		}
 	}

@@ -339,9 +339,9 @@ func (m *Manifest) CheckError(e ErrorModel) error {
 	return nil
 }
 
-// CheckPerMember returns an error unless names are distinct parameters that may have a
+// checkPerMember returns an error unless names are distinct parameters that may have a
 // value for each member.
-func (m *Manifest) CheckPerMember(names []string) error {
+func (m *Manifest) checkPerMember(names []string) error {
 	for i, name := range names {
 		switch p := m.Param(name); {
 		case p == nil:

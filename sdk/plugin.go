@@ -21,7 +21,7 @@ func ModelPlugin(manifest string, new func(ModelConfig) (Model, error)) (*Plugin
 		if err != nil {
 			return nil, err
 		}
-		if err := wide.CheckPerMember(c.PerMember); err != nil {
+		if err := wide.checkPerMember(c.PerMember); err != nil {
 			return nil, err
 		}
 		return new(c)

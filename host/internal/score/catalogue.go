@@ -102,22 +102,22 @@ var catalogue = []Score{
 		ofCase: func(c *Case) float64 { _, fair := c.CRPS(); return fair }},
 	{Name: "mae", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
 		About:  "mean absolute error of the ensemble mean, over the state's values",
-		ofCase: func(c *Case) float64 { return MAE(c.Mean, c.Truth) }},
+		ofCase: func(c *Case) float64 { return mae(c.Mean, c.Truth) }},
 	{Name: "bias", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
 		About:  "mean error of the ensemble mean, over the state's values",
-		ofCase: func(c *Case) float64 { return Bias(c.Mean, c.Truth) }},
+		ofCase: func(c *Case) float64 { return bias(c.Mean, c.Truth) }},
 	{Name: "weights_ess", Unit: UnitMembers, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, Place: place(4, 0),
 		About:  "effective sample size, 1 / Σw²",
 		ofCase: func(c *Case) float64 { return c.ess }},
 	{Name: "w2_reference", Unit: UnitState, Stage: Analysis, Needs: Reference, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(5, 0),
 		About:  "exact 2-Wasserstein distance to the members of the reference, from samples of 2000 if there are more",
-		ofCase: func(c *Case) float64 { return W2(c.Reference()) }},
+		ofCase: func(c *Case) float64 { return w2(c.Reference()) }},
 	{Name: "crps", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
 		About:  "continuous ranked probability score of the ensemble as a distribution, mean over the state's values",
 		ofCase: func(c *Case) float64 { crps, _ := c.CRPS(); return crps }},
 	{Name: "energy_score_fair", Unit: UnitState, Stage: Analysis, Needs: Truth | FewMembers, Table: "cycles", Mean: MeanOverTime, Loss: true,
 		About:  "fair energy score of whole states, from values at even distances if n N (N - 1) / 2 is above 2²⁵; null for more than 1000 members",
-		ofCase: func(c *Case) float64 { return EnergyScoreFair(c.Truth, c.Members, c.Weights) }},
+		ofCase: func(c *Case) float64 { return energyScoreFair(c.Truth, c.Members, c.Weights) }},
 	{Name: "coverage_50", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
 		About:  "fraction of true values in the central interval of the members with level 0.5",
 		ofCase: func(c *Case) float64 { share, _ := Coverage(c.RankCounts(), 0.5); return share }},
@@ -192,7 +192,7 @@ var catalogue = []Score{
 		}},
 }
 
-func rmseOf(c *Case) float64 { return RMSE(c.Mean, c.Truth) }
+func rmseOf(c *Case) float64 { return rmse(c.Mean, c.Truth) }
 
 func spreadOf(c *Case) float64 { return Spread(c.Variance) }
 

@@ -53,7 +53,7 @@ func ClimatologyCRPS(values []float64) []float64 {
 	return distances
 }
 
-// EnergyScoreFair returns the fair energy score of e, N x n, which is the CRPS with
+// energyScoreFair returns the fair energy score of e, N x n, which is the CRPS with
 // distances of whole states instead of single values:
 //
 //	sum_i w_i |e_i - x| - 1/2 sum_ik w_i w_k |e_i - e_k| / (1 - sum_i w_i²)
@@ -61,7 +61,7 @@ func ClimatologyCRPS(values []float64) []float64 {
 // (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 22; made fair
 // as in Ferro 2014, doi:10.1002/qj.2270). If n N (N - 1) / 2 is above 2²⁵ it is estimated from
 // values at even distances. One member has no fair score: NaN. Cost: O(n N²), at most 30 ms.
-func EnergyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
+func energyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
 	rows, _ := e.Dims()
 	truth, e, scale := sampled(truth, e)
 	c := unbiased(weights, rows)

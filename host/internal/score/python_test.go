@@ -156,7 +156,7 @@ func TestAgainstOtherPackages(t *testing.T) {
 	}
 	for i, c := range points {
 		a, b := denseOf(c.A), denseOf(c.B)
-		near(t, fmt.Sprintf("W2 of %d and %d points", len(c.A), len(c.B)), W2(a, b), want.W2[i], 1e-10*want.W2[i])
+		near(t, fmt.Sprintf("W2 of %d and %d points", len(c.A), len(c.B)), w2(a, b), want.W2[i], 1e-10*want.W2[i])
 	}
 }
 

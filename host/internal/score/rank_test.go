@@ -238,7 +238,7 @@ func TestUndefinedScoresAreNaN(t *testing.T) {
 		}
 	}
 	one := mat.NewDense(1, 2, []float64{1, 2})
-	if v := EnergyScoreFair([]float64{0, 0}, one, nil); !math.IsNaN(v) {
+	if v := energyScoreFair([]float64{0, 0}, one, nil); !math.IsNaN(v) {
 		t.Errorf("fair energy score of one member: got %v", v)
 	}
 }

@@ -7,10 +7,10 @@ package score
 
 import "math"
 
-// RMSE returns the root mean square error of an estimate:
+// rmse returns the root mean square error of an estimate:
 //
 //	sqrt(1/n sum_j (estimate_j - truth_j)²)
-func RMSE(estimate, truth []float64) float64 {
+func rmse(estimate, truth []float64) float64 {
 	var sum float64
 	for j, x := range truth {
 		d := estimate[j] - x
@@ -19,8 +19,8 @@ func RMSE(estimate, truth []float64) float64 {
 	return math.Sqrt(sum / float64(len(truth)))
 }
 
-// MAE returns the mean absolute error of an estimate, sum_j |estimate_j - truth_j| / n.
-func MAE(estimate, truth []float64) float64 {
+// mae returns the mean absolute error of an estimate, sum_j |estimate_j - truth_j| / n.
+func mae(estimate, truth []float64) float64 {
 	var sum float64
 	for j, x := range truth {
 		sum += math.Abs(estimate[j] - x)
@@ -28,8 +28,8 @@ func MAE(estimate, truth []float64) float64 {
 	return sum / float64(len(truth))
 }
 
-// Bias returns the mean error of an estimate, sum_j (estimate_j - truth_j) / n.
-func Bias(estimate, truth []float64) float64 {
+// bias returns the mean error of an estimate, sum_j (estimate_j - truth_j) / n.
+func bias(estimate, truth []float64) float64 {
 	var sum float64
 	for j, x := range truth {
 		sum += estimate[j] - x

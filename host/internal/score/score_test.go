@@ -330,30 +330,30 @@ func TestW2ClosedForms(t *testing.T) {
 	a := normals(1, 40, 3)
 	moved := mat.DenseCopyOf(a)
 	moved.Apply(func(_, j int, v float64) float64 { return v + []float64{3, 0, -4}[j] }, moved)
-	near(t, "translation", W2(a, moved), 5, 1e-12)
-	near(t, "itself", W2(a, a), 0, 0)
+	near(t, "translation", w2(a, moved), 5, 1e-12)
+	near(t, "itself", w2(a, a), 0, 0)
 
 	repeated := mat.NewDense(120, 3, nil)
 	for i := range 120 {
 		repeated.SetRow(i, a.RawRowView(i%40))
 	}
-	near(t, "repeated points", W2(a, repeated), 0, 1e-7)
-	near(t, "symmetry", W2(repeated, moved), 5, 1e-12)
+	near(t, "repeated points", w2(a, repeated), 0, 1e-7)
+	near(t, "symmetry", w2(repeated, moved), 5, 1e-12)
 
 	// {0, 1} against {0, 0.5, 1}: thirds and halves of mass; W2² = 2 (1/6) (1/4)
-	near(t, "masses that do not divide", W2(mat.NewDense(2, 1, []float64{0, 1}), mat.NewDense(3, 1, []float64{1, 0.5, 0})), math.Sqrt(1.0/12), 1e-15)
+	near(t, "masses that do not divide", w2(mat.NewDense(2, 1, []float64{0, 1}), mat.NewDense(3, 1, []float64{1, 0.5, 0})), math.Sqrt(1.0/12), 1e-15)
 }
 
 // A sample errs by no more than its own distance to the set it is of.
 func TestW2OfASample(t *testing.T) {
 	whole, other := normals(1, 600, 3), normals(2, 400, 3)
 	other.Apply(func(_, j int, v float64) float64 { return v + float64(j) }, other)
-	exact := W2(whole, other)
+	exact := w2(whole, other)
 	last := math.Inf(1)
 	for _, rows := range []int{20, 100, 300} {
 		sample := mat.DenseCopyOf(whole.Slice(0, rows, 0, 3))
-		bound := W2(sample, whole)
-		near(t, fmt.Sprintf("%d of 600 points", rows), W2(sample, other), exact, bound)
+		bound := w2(sample, whole)
+		near(t, fmt.Sprintf("%d of 600 points", rows), w2(sample, other), exact, bound)
 		if bound >= last {
 			t.Errorf("%d points are no better than fewer: %v, %v", rows, bound, last)
 		}
@@ -376,7 +376,7 @@ func TestW2AgainstEnumeration(t *testing.T) {
 			}
 			best = min(best, sum/6)
 		})
-		near(t, fmt.Sprint("seed ", seed), W2(a, b), math.Sqrt(best), 1e-13)
+		near(t, fmt.Sprint("seed ", seed), w2(a, b), math.Sqrt(best), 1e-13)
 	}
 }
 
@@ -407,7 +407,7 @@ func BenchmarkW2_1000x2000(b *testing.B) { benchmarkW2(b, 1000, 2000) }
 func benchmarkW2(b *testing.B, rows, cols int) {
 	x, y := normals(1, rows, 3), normals(2, cols, 3)
 	for b.Loop() {
-		W2(x, y)
+		w2(x, y)
 	}
 }
 
@@ -492,5 +492,5 @@ func TestEnergyScoreOfManyValues(t *testing.T) {
 			g += norm(e.RawRowView(i), e.RawRowView(k)) / (rows * (rows - 1))
 		}
 	}
-	near(t, "energy score over that of all values", EnergyScoreFair(truth, e, nil)/(d-g), 1, 0.18)
+	near(t, "energy score over that of all values", energyScoreFair(truth, e, nil)/(d-g), 1, 0.18)
 }

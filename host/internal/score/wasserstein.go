@@ -6,7 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// W2Points is the number of points per set that [W2] is meant for: two sets of this size
+// W2Points is the number of points per set that [w2] is meant for: two sets of this size
 // take 32 MB and about half a second. For a larger set the exact distance of a sample of
 // this size is used. By the triangle inequality it errs by no more than the distance of
 // the sample to the set it was drawn from, which is of order W2Points^(-1/n), or
@@ -14,7 +14,7 @@ import (
 // 2015, doi:10.1007/s00440-014-0583-7, theorem 1), and it errs upwards on average.
 const W2Points = 2000
 
-// W2 returns the 2-Wasserstein distance between two sets of points with equal
+// w2 returns the 2-Wasserstein distance between two sets of points with equal
 // weights within each, N x n and M x n:
 //
 //	min over couplings of sqrt(sum_ij pi_ij |a_i - b_j|²)
@@ -24,7 +24,7 @@ const W2Points = 2000
 // units and every point of the second demands N/g. Rounding errors stay below 1e-12 of
 // the largest squared distance. Cost: memory of 8 N M bytes; time on one core about
 // 10 ms for 100 against 1000 points, 20 ms for 250 and 0.2 s for 1000 against 2000.
-func W2(a, b *mat.Dense) float64 {
+func w2(a, b *mat.Dense) float64 {
 	rows, _ := a.Dims()
 	cols, _ := b.Dims()
 	if rows > cols {
