@@ -99,6 +99,23 @@ func layOut(columns []column, rows [][]string, width int, c colours) (text strin
 			widths[k] = max(widths[k], utf8.RuneCountInString(cell))
 		}
 	}
+	left = narrow(columns, widths, width)
+	var b strings.Builder
+	for i, line := range lines {
+		styles := make([]string, len(columns))
+		for k := range line {
+			if style := columns[k].style; style != nil && i >= first {
+				styles[k] = style(i-first, line[k], c)
+			}
+		}
+		writeRow(&b, columns, widths, line, styles, c.off)
+	}
+	return b.String(), left
+}
+
+// narrow folds and drops columns until widths fit into width, and returns the heads of those
+// that are dropped, whose widths are 0.
+func narrow(columns []column, widths []int, width int) (left []string) {
 	drop := func(next int) {
 		var dropped []string
 		for k, c := range columns {
@@ -124,17 +141,7 @@ func layOut(columns []column, rows [][]string, width int, c colours) (text strin
 			break
 		}
 	}
-	var b strings.Builder
-	for i, line := range lines {
-		styles := make([]string, len(columns))
-		for k := range line {
-			if style := columns[k].style; style != nil && i >= first {
-				styles[k] = style(i-first, line[k], c)
-			}
-		}
-		writeRow(&b, columns, widths, line, styles, c.off)
-	}
-	return b.String(), left
+	return left
 }
 
 // total returns the length of lines whose columns have these widths.

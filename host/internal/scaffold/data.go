@@ -407,30 +407,11 @@ func (s *sheet) columns(t *clock, taken []string) (list []*column) {
 			continue
 		}
 		c := &column{Name: name}
-		var values []float64
-		var texts []string
-		for _, text := range s.cells[i] {
-			switch v, err := s.dialect.Float(text); {
-			case slices.Contains(always, text):
-			case slices.Contains(codes, text) || err != nil || math.IsNaN(v) || math.IsInf(v, 0):
-				texts = append(texts, text)
-			default:
-				values = append(values, v)
-			}
-		}
+		values, others := s.numbers(s.cells[i])
 		if len(values) < 3 || len(values) < s.rows/4 {
 			continue
 		}
-		slices.Sort(texts)
-		low, high := slices.Min(values), slices.Max(values)
-		for _, text := range slices.Compact(texts) {
-			if v, err := s.dialect.Float(text); err == nil && v >= low-(high-low) && v <= high+(high-low) {
-				values = append(values, v) // it is a value like the others
-				continue
-			}
-			c.Missing = append(c.Missing, text)
-		}
-		if len(c.Missing) > 8 { // these are words, not codes
+		if values, c.Missing = s.missing(values, others); len(c.Missing) > 8 { // these are words, not codes
 			continue
 		}
 		c.describe(values)
@@ -445,6 +426,35 @@ func (s *sheet) columns(t *clock, taken []string) (list []*column) {
 		list = append(list, c)
 	}
 	return list
+}
+
+// numbers returns the numbers in cells, and the texts that are none, or perhaps codes.
+func (s *sheet) numbers(cells []string) (values []float64, texts []string) {
+	for _, text := range cells {
+		switch v, err := s.dialect.Float(text); {
+		case slices.Contains(always, text):
+		case slices.Contains(codes, text) || err != nil || math.IsNaN(v) || math.IsInf(v, 0):
+			texts = append(texts, text)
+		default:
+			values = append(values, v)
+		}
+	}
+	return values, texts
+}
+
+// missing returns the texts that mean a missing value, and the values with those appended that
+// are values like the others.
+func (s *sheet) missing(values []float64, texts []string) (all []float64, missing []string) {
+	slices.Sort(texts)
+	low, high := slices.Min(values), slices.Max(values)
+	for _, text := range slices.Compact(texts) {
+		if v, err := s.dialect.Float(text); err == nil && v >= low-(high-low) && v <= high+(high-low) {
+			values = append(values, v)
+			continue
+		}
+		missing = append(missing, text)
+	}
+	return values, missing
 }
 
 // describe describes the values of a column, in order of their rows.
