@@ -212,6 +212,14 @@ func (p *place) update(j int) {
 	}
 }
 
+// gamma is found by halving, in usualHalvings steps and more until it is known to this part of itself: observations
+// may be so accurate that it is 1e-24. 1 can be halved mostHalvings times.
+const (
+	usualHalvings, mostHalvings = 40, 1075
+
+	closeEnough = 0x1p-10
+)
+
 // temper sets weights, gamma and the effective sample size.
 func (p *place) temper(j int) error {
 	try := func(gamma float64) float64 {
@@ -229,7 +237,10 @@ func (p *place) temper(j int) error {
 	p.gamma = 1
 	if p.ess = try(1); p.ess < least {
 		low, high := 0.0, 1.0
-		for range 40 {
+		for step := range mostHalvings {
+			if step >= usualHalvings && high-low <= closeEnough*high {
+				break
+			}
 			if p.gamma = (low + high) / 2; try(p.gamma) < least {
 				high = p.gamma
 			} else {

@@ -125,6 +125,25 @@ func TestLocalLeavesFarValuesAlone(t *testing.T) {
 	}
 }
 
+// However accurate observations are, and log-likelihoods large, weights keep the effective sample size asked for
+// and say the same: the power goes with the inverse of the log-likelihoods.
+func TestLocalTemperingOfAccurateObservations(t *testing.T) {
+	const members, n = 10, 6
+	params := map[string]any{"cutoff": 1e7, "minimum_ess": 0.4, "rotation": false}
+	var want *mat.Dense
+	for _, factor := range []float64{1e2, 1e6, 1e12, 1e24, 1e100} {
+		p := localProblem(members, n, n)
+		p.LogLikelihood.Scale(factor, p.LogLikelihood)
+		a := mustAnalyse(t, p, n, params)
+		if want == nil {
+			want = p.Into
+		}
+		if got := a.Metrics["weights_ess"]; math.Abs(got-4) > 1e-2 || !mat.EqualApprox(p.Into, want, 1e-2) {
+			t.Errorf("log-likelihoods times %g: effective sample size %g with tempering %g, want 4 of 10 and the same analysis", factor, got, a.Metrics["tempering"])
+		}
+	}
+}
+
 // Weights keep the effective sample size asked for, and jitter widens by sqrt(1 + h²).
 func TestLocalTemperingAndJitter(t *testing.T) {
 	const members, n = 10, 6
