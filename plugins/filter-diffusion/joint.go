@@ -225,6 +225,9 @@ func temper(weights, logWeights, logPrior []float64, least, limit, given float64
 	return largestPower(try, least, limit, given)
 }
 
+// mostHalvings is how often 1 can be halved.
+const mostHalvings = 1075
+
 // largestPower returns the power of the likelihoods, as [temper] does, where try sets the weights for one and returns the effective
 // sample size. It tries the one that it returns last.
 func largestPower(try func(gamma float64) float64, least, limit, given float64) float64 {
@@ -236,7 +239,10 @@ func largestPower(try func(gamma float64) float64, least, limit, given float64) 
 	if try(high) >= least {
 		return high
 	}
-	for range 30 { // to 1e-9, far below what a weight matters
+	for step := range mostHalvings {
+		if step >= 30 && high-low <= high/32 { // likelihoods may be of any size
+			break
+		}
 		middle := (low + high) / 2
 		if try(middle) < least {
 			high = middle

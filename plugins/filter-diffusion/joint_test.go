@@ -470,3 +470,18 @@ func TestJointHonoursWeights(t *testing.T) {
 		t.Errorf("a value of %g comes from a member without weight", most)
 	}
 }
+
+// The power of likelihoods goes with the inverse of their logarithms, however large these are.
+func TestLargestPowerOfAnySize(t *testing.T) {
+	for _, size := range []float64{1e3, 1e9, 1e12, 1e100} {
+		likelihood, prior := []float64{-3 * size, 0, -2 * size, -size}, logarithms(equalWeights(4))
+		weights, logWeights := make([]float64, 4), make([]float64, 4)
+		for i, l := range likelihood {
+			logWeights[i] = prior[i] + l
+		}
+		gamma := temper(weights, logWeights, prior, 2.5, 1, math.NaN())
+		if ess := ensemble.ESS(weights, 4); math.Abs(ess-2.5) > 0.1 {
+			t.Errorf("logarithms of size %g: an effective sample size of %g with the power %g, want 2.5", size, ess, gamma)
+		}
+	}
+}
