@@ -178,6 +178,20 @@ func (d *decomposed) metrics() map[string]float64 {
 	if d.blackBox {
 		return map[string]float64{"nis": nis / float64(max(rank, 1))}
 	}
-	nis += max(0, floats.Dot(d.innovation, d.innovation)-floats.Dot(d.projected, d.projected)) // outside the span of the members
+	nis += d.outside()
 	return map[string]float64{"nis": nis / float64(len(d.innovation)), "signal_dof": signal}
+}
+
+// outside returns the sum of squares of what of the innovation lies outside of the span of the members. Where
+// that is so little that the difference of squares would be rounding, it is computed by itself.
+func (d *decomposed) outside() float64 {
+	squares := floats.Dot(d.innovation, d.innovation)
+	difference := squares - floats.Dot(d.projected, d.projected)
+	if difference > 0x1p-20*squares {
+		return difference
+	}
+	var inside mat.VecDense
+	inside.MulVec(d.v, mat.NewVecDense(len(d.projected), d.projected))
+	rest := floats.SubTo(make([]float64, len(d.innovation)), d.innovation, inside.RawVector().Data)
+	return floats.Dot(rest, rest)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -71,4 +72,22 @@ func along(u, v *mat.Dense, sigma []float64, f func(float64) float64) *mat.Dense
 	scaled.Apply(func(_, j int, x float64) float64 { return x * f(sigma[j]) }, scaled)
 	product.Mul(scaled, v.T())
 	return product
+}
+
+// Observations that see the same, y_j = 1 + s r_j with an error s and r_j = ±1 of sum 0, of members that predict
+// -1, 0 and 1, have NIS 1/(s² + m) + 1, however small s is.
+func TestNISOfSmallErrors(t *testing.T) {
+	for _, m := range []int{2, 6} {
+		for power := 0; power <= 40; power += 5 {
+			s := math.Ldexp(1, -power)
+			p := &sdk.Problem{Ensemble: mat.NewDense(3, 1, []float64{-1, 0, 1}), Predicted: mat.NewDense(3, m, nil), Into: mat.NewDense(3, 1, nil)}
+			for j := range m {
+				p.Predicted.Set(0, j, -1)
+				p.Predicted.Set(2, j, 1)
+				p.Observation, p.ErrorVariance = append(p.Observation, 1+s*float64(1-2*(j%2))), append(p.ErrorVariance, s*s)
+			}
+			a := analyse(t, configured(t, 3, nil), p)
+			near(t, fmt.Sprintf("%d observations with an error of 2^-%d", m, power), []float64{a.Metrics["nis"]}, []float64{1/(s*s+float64(m)) + 1}, 1e-3)
+		}
+	}
 }

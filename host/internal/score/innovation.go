@@ -102,9 +102,16 @@ type fit struct {
 // fitBlock is the number of observations whose anomalies are computed at a time.
 const fitBlock = 4096
 
-// normalised returns d' S^-1 d for the observations that are there, NaN if the matrix to invert is
-// singular, and adds to their elements of ratio the variance of the members over that of the error.
+// normalised returns d' S^-1 d for the observations that are there, NaN if it is lost to rounding, and adds to their elements of ratio the variance of the members over that of the error.
 func (f *fit) normalised(there []int, ratio []float64) float64 {
+	if square := f.byInverse(there, ratio); !math.IsNaN(square) {
+		return square
+	}
+	return f.leastSquares(there)
+}
+
+// byInverse is [fit.normalised] with the inverse of a matrix, NaN if that loses digits.
+func (f *fit) byInverse(there []int, ratio []float64) float64 {
 	rows, _ := f.predicted.Dims()
 	order := min(rows, len(there))
 	f.s = slices.Grow(f.s[:0], order*order)[:order*order]
@@ -145,11 +152,12 @@ func (f *fit) anomalies(there []int, ratio []float64) *mat.Dense {
 	return y
 }
 
-// surelyRegular is a norm of I + S, times its order, below which its condition number is not looked at:
-// S has no negative eigenvalues, but for rounding, which is a hundredth at most up to there.
-const surelyRegular = 1e14
+// worstCondition is the condition number of I + S up to which it is inverted. A norm of it, times its order, that is
+// smaller needs no look at the condition: S has no negative eigenvalues, but for rounding, which is a hundredth
+// at most up to there. With more observations than members it is singular without the I, and loses as many digits as it is large.
+const worstCondition = 1e12
 
-// quadratic returns b' (I + S)^-1 b, NaN if the matrix is singular to rounding. It changes s.
+// quadratic returns b' (I + S)^-1 b, NaN if the condition of the matrix is too bad. It changes s.
 func quadratic(s blas64.Symmetric, b []float64) float64 {
 	for i := range s.N {
 		s.Data[i*s.Stride+i]++
@@ -157,12 +165,54 @@ func quadratic(s blas64.Symmetric, b []float64) float64 {
 	work := make([]float64, 4*s.N)
 	norm := lapack64.Lansy(lapack.MaxColumnSum, s, work)
 	factor, ok := lapack64.Potrf(s)
-	if !ok || norm*float64(s.N) > surelyRegular && lapack64.Pocon(s, norm, work, make([]int, s.N))*mat.ConditionTolerance < 1 {
+	if !ok || norm*float64(s.N) > worstCondition && lapack64.Pocon(s, norm, work, make([]int, s.N))*worstCondition < 1 {
 		return math.NaN()
 	}
 	z := work[:copy(work, b)]
 	lapack64.Potrs(factor, blas64.General{Rows: s.N, Cols: 1, Stride: 1, Data: z})
 	return floats.Dot(b, z)
+}
+
+// leastRest is how small what is left by least squares may be, relative to the numbers that it is left of,
+// to be more than their rounding.
+const leastRest = 0x1p-45
+
+// leastSquares returns d' S^-1 d without S, for errors that are far smaller than the spread, where squares
+// would lose it. With the rows of Y divided by the standard deviations of the errors it is
+//
+//	min over z of |d - Y'z|² + |z|²,
+//
+// the square of the last element of R in a QR decomposition of (Y' d) over (I 0), which takes one block of
+// observations after the other. It is NaN if it is not more than rounding. Cost: 2 m N².
+func (f *fit) leastSquares(there []int) float64 {
+	rows, _ := f.predicted.Dims()
+	order := rows + 1
+	ratio := make([]float64, len(f.mean)) // is known
+	r := mat.NewDense(order, order, nil)
+	for i := range rows {
+		r.Set(i, i, 1)
+	}
+	squares := 0.0
+	for from := 0; from < len(there); from += fitBlock {
+		to := min(from+fitBlock, len(there))
+		y := f.anomalies(there[from:to], ratio)
+		block := mat.NewDense(order+to-from, order, nil)
+		block.Slice(0, order, 0, order).(*mat.Dense).Copy(r)
+		block.Slice(order, order+to-from, 0, rows).(*mat.Dense).Copy(y.T())
+		for k, d := range f.d[from:to] {
+			block.Set(order+k, rows, d)
+			squares += d * d
+		}
+		var qr mat.QR
+		qr.Factorize(block)
+		qr.RTo(block)
+		r.Copy(block)
+	}
+	rest := r.At(rows, rows) * r.At(rows, rows)
+	if !(rest > leastRest*leastRest*max(squares, floats.Max(ratio))) {
+		return math.NaN()
+	}
+	return rest
 }
 
 // InnovationSums summarises the innovations of a trial by observed value.

@@ -168,6 +168,24 @@ func TestInnovate(t *testing.T) {
 	}
 }
 
+// Observations that see the same, y_j = a + s r_j with an error s and r_j = ±1 of sum 0, of members that predict -1, 0 and 1,
+// have NIS a²/(s² + m) + 1, however small s is. Everything here is a power of two, so that no digit is lost before.
+func TestNISOfSmallErrors(t *testing.T) {
+	for _, m := range []int{2, 6, 2 * fitBlock} {
+		e := mat.NewDense(3, m, nil)
+		y, variance := make([]float64, m), make([]float64, m)
+		for power := 0; power <= 40; power += 5 {
+			s := math.Ldexp(1, -power)
+			for j := range y {
+				e.Set(0, j, -1)
+				e.Set(2, j, 1)
+				y[j], variance[j] = 1+s*float64(1-2*(j%2)), s*s
+			}
+			near(t, fmt.Sprintf("%d observations with an error of 2^-%d", m, power), innovate(y, e, nil, variance).NIS, 1/(s*s+float64(m))+1, 1e-3)
+		}
+	}
+}
+
 // The inverse is that of a Cholesky decomposition whose condition number is always looked at, whether it is large
 // enough to be looked at here or not; a matrix that is singular to rounding has none.
 func TestQuadratic(t *testing.T) {
@@ -186,7 +204,7 @@ func TestQuadratic(t *testing.T) {
 		want := math.NaN()
 		var chol mat.Cholesky
 		var z mat.VecDense
-		if chol.Factorize(sum) && chol.SolveVecTo(&z, b) == nil {
+		if chol.Factorize(sum) && chol.Cond() <= worstCondition && chol.SolveVecTo(&z, b) == nil {
 			want = mat.Dot(b, &z)
 		}
 		if got := quadratic(s.RawSymmetric(), b.RawVector().Data); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
