@@ -78,6 +78,9 @@ func (r *record) add(s *Step) {
 	squares, spread, m := 0.0, 0.0, 0.0
 	for j, y := range s.Observation {
 		if !math.IsNaN(y) {
+			if !(variance[j] >= 0) { // all weight is on a single member, which has no spread
+				return
+			}
 			squares += (y-mean[j])*(y-mean[j])/s.ErrorVariance[j] - 1
 			spread += variance[j] / s.ErrorVariance[j]
 			m++

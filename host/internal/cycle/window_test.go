@@ -605,3 +605,14 @@ func TestPassesWithDiagnostics(t *testing.T) {
 		}
 	}
 }
+
+// A forecast with all weight on a single member has no spread. It says nothing, and does not spoil what is known.
+func TestRecordWithoutSpread(t *testing.T) {
+	r, s := &record{}, &Step{Predicted: mat.NewDense(2, 1, []float64{1, 2}), Observation: []float64{3}, ErrorVariance: []float64{1}}
+	r.add(s)
+	known := *r
+	s.Forecast.LogWeights = []float64{0, math.Inf(-1)}
+	if r.add(s); *r != known {
+		t.Errorf("got %+v, want %+v", *r, known)
+	}
+}
