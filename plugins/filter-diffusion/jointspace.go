@@ -432,6 +432,9 @@ func logarithms(weights []float64) []float64 {
 func rootWeights(weights []float64) []float64 {
 	root := make([]float64, len(weights))
 	unbiased := 1 - floats.Dot(weights, weights)
+	if unbiased < 0x1p-20 { // mostly rounding
+		unbiased = ensemble.Unbiased(weights, len(weights))
+	}
 	for i, w := range weights {
 		root[i] = math.Sqrt(w / unbiased)
 	}

@@ -60,7 +60,7 @@ func Anomalies(dst, e *mat.Dense, mean []float64) *mat.Dense {
 //	var_j = sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²)
 //
 // which for equal weights divides by N - 1. It is NaN if all weight is on one
-// member. Cost: N n.
+// member, see [Unbiased]. Cost: N n.
 func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 	rows, n := e.Dims()
 	if dst == nil {
@@ -77,7 +77,7 @@ func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 			dst[j] += w * d * d
 		}
 	}
-	correction := 1 - 1/ESS(weights, rows)
+	correction := Unbiased(weights, rows)
 	for j := range dst {
 		if correction > 0 {
 			dst[j] /= correction
@@ -99,6 +99,33 @@ func ESS(weights []float64, n int) float64 {
 		squares += w * w
 	}
 	return 1 / squares
+}
+
+// Unbiased returns 1 - sum_i w_i² of n weights, by which moments are divided to be without bias; 1 - 1/n if
+// weights is nil. Nearly all weight may be on one member: the rest is summed by itself then, because the
+// difference would be rounding. It is 0 if the rest is below 2⁻⁵⁰⁰, which counts as none. Cost: n.
+func Unbiased(weights []float64, n int) float64 {
+	difference := 1 - 1/ESS(weights, n)
+	if weights == nil || !(difference < 0x1p-20) {
+		return difference
+	}
+	heaviest := 0
+	for i, w := range weights {
+		if w > weights[heaviest] {
+			heaviest = i
+		}
+	}
+	var rest, sum float64
+	for i, w := range weights {
+		if i != heaviest {
+			rest += w
+			sum += w * (1 - w)
+		}
+	}
+	if rest < 0x1p-500 {
+		return 0
+	}
+	return weights[heaviest]*rest + sum
 }
 
 // Normalise returns the linear weights for logWeights, which may have any common offset

@@ -143,3 +143,18 @@ func TestUnequal(t *testing.T) {
 		t.Errorf("member %d with weight %g, found is %t", i, weight, found)
 	}
 }
+
+// Two members have the variance d²/2, however the weight is divided between them.
+func TestVarianceOfUnequalWeights(t *testing.T) {
+	e := mat.NewDense(2, 1, []float64{3, 4})
+	for _, w := range []float64{1e-3, 1e-7, 1e-12, 3e-16, 1e-16, 1e-20, 1e-100} {
+		for _, weights := range [][]float64{{1 - w, w}, {w, 1 - w}} {
+			if v := Variance(nil, e, Mean(nil, e, weights), weights)[0]; math.Abs(v-0.5) > 1e-9 {
+				t.Errorf("weights %v: variance %v, want 0.5", weights, v)
+			}
+		}
+	}
+	if v := Unbiased([]float64{1, 1e-200}, 2); v != 0 {
+		t.Errorf("one member has all weight, but got %v", v)
+	}
+}

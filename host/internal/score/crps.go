@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -128,7 +129,7 @@ func weight(weights []float64, i, rows int) float64 {
 
 // unbiased returns 1 - sum_i w_i², or NaN for one member.
 func unbiased(weights []float64, rows int) float64 {
-	if c := 1 - 1/ensemble.ESS(weights, rows); c > 0 {
+	if c := ensemble.Unbiased(weights, rows); c > 0 {
 		return c
 	}
 	return math.NaN()
@@ -150,6 +151,22 @@ func dispersion(members, weights []float64) float64 {
 	for i := 1; i < len(members); i++ {
 		below += weights[i-1]
 		sum += (members[i] - members[i-1]) * below * (1 - below)
+	}
+	return sum
+}
+
+// dispersionAround is [dispersion] where nearly all weight is on one member, so that 1 - below would be
+// rounding: weights are summed from both ends towards it.
+func dispersionAround(members, weights []float64) float64 {
+	heaviest := floats.MaxIdx(weights)
+	var sum, below, above float64
+	for i := 1; i <= heaviest; i++ {
+		below += weights[i-1]
+		sum += (members[i] - members[i-1]) * below * (1 - below)
+	}
+	for i := len(members) - 1; i > heaviest; i-- {
+		above += weights[i]
+		sum += (members[i] - members[i-1]) * above * (1 - above)
 	}
 	return sum
 }

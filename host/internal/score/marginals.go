@@ -58,6 +58,9 @@ func MarginalsOf(e *mat.Dense, weights, truth []float64) *Marginals {
 	return &m
 }
 
+// oneHeavy bounds 1 - sum_i w_i² of weights of which nearly all is on one member.
+const oneHeavy = 0x1p-20
+
 // marginalBlock is the number of values that one processor takes at a time: few, so that those
 // of 100 members stay in its cache.
 const marginalBlock = 64
@@ -96,7 +99,12 @@ func (m *Marginals) fill(e *mat.Dense, weights, truth []float64, from, to int) {
 		if !scored {
 			continue
 		}
-		m.distance[k], m.dispersion[k] = distance(members, sorted, truth[j]), dispersion(members, sorted)
+		m.distance[k] = distance(members, sorted, truth[j])
+		if m.unbiased < oneHeavy {
+			m.dispersion[k] = dispersionAround(members, sorted)
+		} else {
+			m.dispersion[k] = dispersion(members, sorted)
+		}
 		if j < m.decomposed {
 			width := sumsOf(m.bins)
 			block := from / marginalBlock * width

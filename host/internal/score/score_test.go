@@ -494,3 +494,18 @@ func TestEnergyScoreOfManyValues(t *testing.T) {
 	}
 	near(t, "energy score over that of all values", energyScoreFair(truth, e, nil)/(d-g), 1, 0.18)
 }
+
+// Of two members at distance 1, half of their mean distance, without bias, is 1/2, however the weight is divided.
+func TestFairScoresOfUnequalWeights(t *testing.T) {
+	e, truth := mat.NewDense(3, 1, []float64{5, 3, 4}), []float64{3.25}
+	for _, w := range []float64{1e-3, 1e-7, 1e-12, 3e-16, 1e-16, 1e-20, 1e-100} {
+		for _, weights := range [][]float64{{0, 1 - w, w}, {0, w, 1 - w}} {
+			want := 0.25*weights[1] + 0.75*weights[2] - 0.5
+			crps, fair := MarginalsOf(e, weights, truth).CRPS()
+			what := fmt.Sprint("weights ", weights)
+			near(t, what+": crps", crps, 0.25*weights[1]+0.75*weights[2]-weights[1]*weights[2], 1e-12)
+			near(t, what+": fair crps", fair, want, 1e-9)
+			near(t, what+": fair energy score", EnergyScoreFair(truth, e, weights), want, 1e-9)
+		}
+	}
+}
