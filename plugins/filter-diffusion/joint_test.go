@@ -485,3 +485,21 @@ func TestLargestPowerOfAnySize(t *testing.T) {
 		}
 	}
 }
+
+// Where observations are far more accurate than the forecast, what they see has the spread of their error.
+func TestJointSpreadOfAccurateObservations(t *testing.T) {
+	for _, m := range []int{1, 3} {
+		for _, sd := range []float64{1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7} {
+			p := twinProblem(20, 4, m)
+			for k := range m {
+				p.ErrorVariance[k] = sd * sd
+			}
+			analyse(t, configure(t, joint(nil)), p)
+			for j, v := range variances(p.Into)[:m] {
+				if got := math.Sqrt(v) / sd; !(got > 0.9 && got < 1.02) {
+					t.Errorf("%d observations with an error of %g: value %d has a spread of %g of it", m, sd, j, got)
+				}
+			}
+		}
+	}
+}

@@ -20,15 +20,22 @@ import (
 func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error {
 	rows, _ := x.Dims()
 	anomalies := ensemble.Anomalies(nil, x, ensemble.Mean(nil, x, nil))
-	forth, back, err := roots(scatterOf(anomalies, equalWeights(rows)))
+	have := scatterOf(anomalies, equalWeights(rows))
+	forth, back, err := roots(have)
 	if err != nil {
 		return err
 	}
-	middle, err := root(symmetric(enclosed(forth, covariance)))
+	values, vectors, err := eigen(symmetric(enclosed(forth, covariance)))
 	if err != nil {
 		return err
 	}
-	linalg.Mul(x, anomalies, enclosed(back, middle))
+	if values[0] > leastSquare*values[len(values)-1] {
+		linalg.Mul(x, anomalies, enclosed(back, power(values, vectors, 0.5)))
+	} else if moved, err := matchGraded(anomalies, have, covariance); err != nil {
+		return err
+	} else {
+		x.Copy(moved)
+	}
 	for i := range rows {
 		row := x.RawRowView(i)
 		for j, m := range mean {
@@ -44,6 +51,62 @@ func enclosed(a *mat.Dense, b mat.Matrix) *mat.Dense {
 	linalg.Mul(&left, a, b)
 	linalg.Mul(&product, &left, a)
 	return &product
+}
+
+// leastSquare is how small an eigenvalue of S^(1/2) C S^(1/2) may be, relative to the largest, to have a root that is
+// right to a part in a thousand.
+const leastSquare = 1e-12
+
+// matchGraded returns the anomalies times the matrix of [matchMoments] for a covariance s of theirs and the wanted one
+// that are both small in the same direction, as what is observed far more accurately than it is forecast. There
+// their product is rounding. In the coordinates of the eigenvectors of S, with eigenvalues d²,
+//
+//	T = diag(1/d) V E V' diag(1/d),   U E V' = C^(1/2) diag(d),
+//
+// which squares nothing, and adds nothing to what is divided by d.
+func matchGraded(anomalies *mat.Dense, s, covariance *mat.SymDense) (*mat.Dense, error) {
+	squares, axes, err := eigen(s)
+	if err != nil {
+		return nil, err
+	}
+	half, err := root(covariance)
+	if err != nil {
+		return nil, err
+	}
+	r := len(squares)
+	d := make([]float64, r)
+	for k, square := range squares {
+		if square > roundingOf(squares) {
+			d[k] = math.Sqrt(square)
+		}
+	}
+	var scaled, v mat.Dense
+	linalg.Mul(&scaled, half, axes)
+	scaled.Apply(func(_, k int, x float64) float64 { return x * d[k] }, &scaled)
+	var svd mat.SVD
+	if !svd.Factorize(&scaled, mat.SVDThin) {
+		return nil, errEigen()
+	}
+	svd.VTo(&v)
+	values, left := svd.Values(nil), mat.DenseCopyOf(&v)
+	left.Apply(func(_, k int, x float64) float64 { return x * values[k] }, left)
+	var t, turned, moved, back mat.Dense
+	linalg.Mul(&t, left, v.T())
+	t.Apply(func(j, k int, x float64) float64 {
+		if d[j] == 0 || d[k] == 0 {
+			return 0
+		}
+		return x / d[j] / d[k]
+	}, &t)
+	linalg.Mul(&turned, anomalies, axes)
+	linalg.Mul(&moved, &turned, &t)
+	linalg.Mul(&back, &moved, axes.T())
+	return &back, nil
+}
+
+// roundingOf returns the size up to which eigenvalues, ascending, are rounding errors.
+func roundingOf(values []float64) float64 {
+	return float64(len(values)) * 0x1p-52 * values[len(values)-1]
 }
 
 // root returns the symmetric square root of a positive semidefinite matrix.
@@ -70,7 +133,7 @@ func roots(c *mat.SymDense) (root, inverse *mat.Dense, err error) {
 func power(values []float64, vectors *mat.Dense, exponent float64) *mat.Dense {
 	scaled := mat.DenseCopyOf(vectors)
 	scaled.Apply(func(_, k int, v float64) float64 {
-		if values[k] > float64(len(values))*0x1p-52*values[len(values)-1] {
+		if values[k] > roundingOf(values) {
 			return math.Pow(values[k], exponent) * v
 		}
 		return 0
