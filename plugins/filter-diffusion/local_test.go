@@ -491,3 +491,27 @@ func TestLocalBadInput(t *testing.T) {
 		t.Error("without observations the analysis is not the forecast")
 	}
 }
+
+// However accurate observations are, members agree in what they see to the error, or to a millionth of the spread.
+func TestLocalSpreadOfAccurateObservations(t *testing.T) {
+	for _, members := range []int{2, 3} {
+		for _, params := range []map[string]any{{"cutoff": 2.0}, {"cutoff": 2.0, "bandwidth": 1.0}, {"cutoff": 8.0, "bandwidth": 0.5}} {
+			for seed := range 20 {
+				for _, sd := range []float64{1e-4, 1e-6, 1e-8, 1e-10, 1e-15} {
+					p := twinProblem(members, 4, 4)
+					for i := range members {
+						rng.Normals(rng.New(int64(seed)).Member(i), p.Ensemble.RawRowView(i))
+					}
+					p.Predicted.Copy(p.Ensemble)
+					for k := range p.ErrorVariance {
+						p.ErrorVariance[k] = sd * sd
+					}
+					analyse(t, mustLocal(t, joint(params), p, 8), p)
+					if got := math.Sqrt(slices.Max(variances(p.Into))); got > 1.1*sd+1e-6 {
+						t.Fatalf("%d members, %v, seed %d: a spread of %g with an error of %g", members, params, seed, got, sd)
+					}
+				}
+			}
+		}
+	}
+}

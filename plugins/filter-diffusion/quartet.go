@@ -386,6 +386,7 @@ func (q *quartet) mix() {
 		}
 	}
 	q.moments.reduce(q.m, q.members)
+	q.moments.lift(&q.least)
 }
 
 // transform moves value r of every place, and tells whether there was one.

@@ -104,6 +104,19 @@ func (t *tridiagonal) largest(n int) (bound linalg.Four) {
 	return bound
 }
 
+// lift adds what is rounding to the diagonals of matrices whose eigenvalues may be less than that. [tridiagonal.root] has poles
+// near 0 on the other side, and rounding could make an eigenvalue one of them.
+func (t *tridiagonal) lift(least *linalg.Four) {
+	for l, bound := range t.largest(len(t.alpha)) {
+		if least[l] >= roundOff*bound {
+			continue
+		}
+		for i := range t.alpha {
+			t.alpha[i][l] += roundOff * bound
+		}
+	}
+}
+
 // turn replaces x by Q' x, and turnBack by Q x.
 func (t *tridiagonal) turn(x []linalg.Four) {
 	for i := len(t.alpha) - 1; i > 1; i-- {
