@@ -198,40 +198,40 @@ func (s *stored) buffer(b []byte) ([]byte, bool) {
 	return s.unpacked[from:len(s.unpacked):len(s.unpacked)], ok
 }
 
-// concatenate appends the values of more to those of c, which has rows rows.
-func (c *vector) concatenate(f field, rows int, more vector, moreRows int) error {
+// concatenate appends the values of more to those of v, which has rows rows.
+func (v *vector) concatenate(f field, rows int, more vector, moreRows int) error {
 	n, m := rows*f.items, moreRows*f.items
-	if c.validity != nil || more.validity != nil {
-		if c.validity == nil {
-			c.validity = bytes.Repeat([]byte{0xff}, (n+7)/8)
+	if v.validity != nil || more.validity != nil {
+		if v.validity == nil {
+			v.validity = bytes.Repeat([]byte{0xff}, (n+7)/8)
 			if n%8 > 0 {
-				c.validity[n/8] = 1<<(n%8) - 1
+				v.validity[n/8] = 1<<(n%8) - 1
 			}
 		}
 		for i := range m {
 			if (n+i)%8 == 0 {
-				c.validity = append(c.validity, 0)
+				v.validity = append(v.validity, 0)
 			}
 			bit := byte(1) << ((n + i) % 8)
-			c.validity[(n+i)/8] &^= bit
+			v.validity[(n+i)/8] &^= bit
 			if more.validity == nil || more.validity[i/8]>>(i%8)&1 == 1 {
-				c.validity[(n+i)/8] |= bit
+				v.validity[(n+i)/8] |= bit
 			}
 		}
 	}
-	c.nulls += more.nulls
+	v.nulls += more.nulls
 	if f.width > 0 {
-		c.values = append(c.values, more.values...)
+		v.values = append(v.values, more.values...)
 		return nil
 	}
-	if len(c.values) == 0 {
-		c.values = append(c.values, 0, 0, 0, 0)
+	if len(v.values) == 0 {
+		v.values = append(v.values, 0, 0, 0, 0)
 	}
-	base := uint32(len(c.text))
+	base := uint32(len(v.text))
 	for i := range moreRows {
-		c.values = binary.LittleEndian.AppendUint32(c.values, base+binary.LittleEndian.Uint32(more.values[4*(i+1):]))
+		v.values = binary.LittleEndian.AppendUint32(v.values, base+binary.LittleEndian.Uint32(more.values[4*(i+1):]))
 	}
-	if c.text = append(c.text, more.text...); len(c.text) > math.MaxInt32 {
+	if v.text = append(v.text, more.text...); len(v.text) > math.MaxInt32 {
 		return fmt.Errorf("column %s: more than 2 GiB of text in one batch", f.name)
 	}
 	return nil
