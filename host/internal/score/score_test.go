@@ -505,7 +505,7 @@ func TestFairScoresOfUnequalWeights(t *testing.T) {
 			what := fmt.Sprint("weights ", weights)
 			near(t, what+": crps", crps, 0.25*weights[1]+0.75*weights[2]-weights[1]*weights[2], 1e-12)
 			near(t, what+": fair crps", fair, want, 1e-9)
-			near(t, what+": fair energy score", EnergyScoreFair(truth, e, weights), want, 1e-9)
+			near(t, what+": fair energy score", energyScoreFair(truth, e, weights), want, 1e-9)
 		}
 	}
 }

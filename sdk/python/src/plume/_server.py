@@ -67,8 +67,10 @@ class Server:
     def describe(self, request: Any, context: Any) -> Any:
         """Says what the plugin is."""
         # A stream that waits for its next call has a thread; where calls take turns there is one.
-        features = ["grid.v1", "grid.v2", "numbers.v1", "float32.v1", *([] if self.cls.concurrent_calls else ["series.v1"])]
-        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=9, features=features + _shared.features())
+        features = ["grid.v1", "grid.v2", "numbers.v1", "float32.v1", *_shared.features()]
+        if not self.cls.concurrent_calls:
+            features.append("series.v1")
+        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=9, features=features)
 
     def share(self, request: Any, context: Any) -> Any:
         """Maps memory of the host."""
