@@ -17,7 +17,7 @@ func TestNothingOutside(t *testing.T) {
 	work := filepath.Join(root, "work")
 	for name, text := range map[string]string{
 		"above/base.toml":   strings.Replace(outsideBase, "HERE", root, 1),
-		"above/members.csv": "../../x,/tmp/plume-outside\n1,2\n3,4\n5,6\n",
+		"above/members.csv": "x/../../../x,y//tmp/plume-outside\n1,2\n3,4\n5,6\n",
 		"work/twin.toml":    "include = [\"../above/base.toml\", \"linked.toml\"]\n",
 	} {
 		path := filepath.Join(root, name)
@@ -44,7 +44,8 @@ func TestNothingOutside(t *testing.T) {
 	}
 	run := []string{"run", "twin.toml", "-q", "--set"}
 	for _, set := range []string{`experiment.name="../x"`, `experiment.name="/tmp/plume-outside"`, `filter.f.label="../x"`, `sweep.axes={ "../x" = [1] }`,
-		`sweep.axes={ "experiment.name" = ["../x"] }`, `sweep.axes={ "filter.f.label" = ["../x"] }`, `sweep.replicate=["../x"]`, `sweep.replicate=[-1]`} {
+		`sweep.axes={ "experiment.name" = ["../x"] }`, `sweep.axes={ "filter.f.label" = ["../x"] }`, `sweep.replicate=["../x"]`, `sweep.replicate=[-1]`,
+		`model.params.variables=["../x", "/tmp/plume-outside"]`} {
 		plume(exitWorkflow, append(run, set)...)
 	}
 	if _, err := os.Stat("runs"); err == nil {
@@ -105,7 +106,7 @@ cycles = 5
 interval = 1.0
 [model]
 plugin = "linear"
-params = { variables = ["../../x", "/tmp/plume-outside"] }
+params = { variables = ["x/../../../x", "y//tmp/plume-outside"] }
 noise = { sd = 0.1 }
 [truth]
 init = [1, 2]

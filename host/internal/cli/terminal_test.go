@@ -504,6 +504,7 @@ func TestTerminalTables(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"sweep.toml": tableRun,
+		"same.toml":  strings.Replace(tableRun, "observations.error.sd = [1.0, 2.0]\n", "", 1),
 		"fails.toml": strings.Replace(tableRun, "[1.0, 1.05]", "[1.0, 1e200]", 1),
 		"check.toml": `include = ["long.toml"]
 time = { cycles = 20, step = 0.01 }
@@ -513,8 +514,8 @@ expect.score = [{ filter = "enkf", metric = "rmse", value = 1, tolerance = 100 }
 			t.Fatal(err)
 		}
 	}
-	styled := map[string]*regexp.Regexp{ // the best score is bold, and what failed red
-		"run sweep.toml": regexp.MustCompile(`\x1b\[1m[\d.]+ ± [\d.]+\x1b\[0m`),
+	styled := map[string]*regexp.Regexp{ // the best score of the same truths is bold, and what failed red
+		"run same.toml":  regexp.MustCompile(`\x1b\[1m[\d.]+ ± [\d.]+\x1b\[0m`),
 		"run fails.toml": regexp.MustCompile(`\x1b\[1;31m[^\x1b]*failed\x1b\[0m`),
 	}
 	for _, columns := range []int{80, 120} {
@@ -523,6 +524,7 @@ expect.score = [{ filter = "enkf", metric = "rmse", value = 1, tolerance = 100 }
 			code          int
 		}{
 			{"run sweep.toml", `(?m)^enkf +10 +inflation=1.05 error.sd=1 .*ok\r$`, exitOK},
+			{"run same.toml", `(?m)^enkf +10 +.*ok\r$`, exitOK},
 			{"run fails.toml", `(?m)^enkf +10 +inflation=1e\+200 error.sd=1 .*failed\r$`, exitSomeFailed},
 			{"verify check.toml", `1 ± 100`, exitOK},
 			{"run " + nile, `(?m)^etkf +200 +109 ± 15 `, exitOK},
