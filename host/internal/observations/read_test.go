@@ -163,6 +163,28 @@ func TestCycles(t *testing.T) {
 	}
 }
 
+// Times that are counted from long ago are rounded more than a billionth of an interval. Every one here is in a cycle of its own.
+func TestTimesFromLongAgo(t *testing.T) {
+	for name, c := range map[string]struct{ start, interval float64 }{
+		"Julian days": {2459000.5, 1.0 / 24}, "seconds since 1970": {1.6e9, 0.1}, "model time": {0, 0.1},
+	} {
+		const cycles = 500
+		for _, more := range []string{"", fmt.Sprintf("window = %v\n", c.interval), fmt.Sprintf("until = %v\n", c.start+cycles*c.interval)} {
+			var data, want strings.Builder
+			data.WriteString("t,level,flow\n")
+			for k := 1; k <= cycles; k++ {
+				at := c.start + float64(k)*c.interval
+				fmt.Fprintf(&data, "%.10f,%d,0\n", at, k)
+				fmt.Fprintf(&want, "%v: 0=%d 1=0\n", at, k)
+			}
+			settings := plain + fmt.Sprintf("[time]\nstart = %v\ninterval = %v\n", c.start, c.interval) + more
+			if got := lines(mustRead(t, load(t, settings, data.String()), scalars)); got != want.String() {
+				t.Errorf("%s, %q: got\n%.300s\nwant\n%.300s", name, more, got, want.String())
+			}
+		}
+	}
+}
+
 func TestDuplicates(t *testing.T) {
 	for policy, want := range map[string]string{"first": "1: 0=2\n", "last": "1: 0=6\n", "mean": "1: 0=4\n"} {
 		w := load(t, `time = {}

@@ -99,8 +99,13 @@ type gathering struct {
 
 func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
 
-// slack allows for rounding, as a fraction of an interval or window.
+// slack allows for rounding, as a fraction of an interval or window, in addition to that of times.
 const slack = 1e-9
+
+// slack returns it for an interval that ends at a time, as a fraction of it.
+func (g *gathering) slack(at float64) float64 {
+	return slack + g.w.Time.Rounding(at)/g.w.Time.Interval
+}
 
 func (g *gathering) window() float64 {
 	if wall := g.w.Time.Window.Wall; wall > 0 {
@@ -121,6 +126,9 @@ func (g *gathering) assign() {
 // atData opens cycles where there are observations.
 func (g *gathering) atData() {
 	window, opened := g.window()*(1+slack), math.Inf(-1)
+	within := func(at float64) bool {
+		return at-opened <= window || window > 0 && at-opened <= window+g.w.Time.Rounding(at)
+	}
 	for i := range g.values {
 		v := &g.values[i]
 		if !usable(v) {
@@ -130,7 +138,7 @@ func (g *gathering) atData() {
 			v.Status = Late
 			continue
 		}
-		if v.Time-opened > window {
+		if !within(v.Time) {
 			if n := g.w.Time.Cycles; n > 0 && len(g.times) == n {
 				v.Status = Late
 				continue
@@ -161,7 +169,7 @@ func (g *gathering) atIntervals() {
 	}
 	n := g.w.Time.Cycles
 	if n == 0 && !math.IsInf(last, -1) {
-		cycles := math.Ceil((last-start)/interval - slack)
+		cycles := math.Ceil((last-start)/interval - g.slack(last))
 		if cycles > maxCycles {
 			g.found.Add(codeCycles, g.w.At("time", "interval"), "there are %.3g intervals of %g until the last observation, at model time %g; at most %d are possible",
 				cycles, interval, last, int(maxCycles)).
@@ -171,19 +179,21 @@ func (g *gathering) atIntervals() {
 		n = int(cycles)
 	}
 	for k := len(g.times) + 1; k <= n; k++ {
-		g.times = append(g.times, start+float64(k)*interval)
-		g.closes = append(g.closes, start+(float64(k)+slack)*interval)
+		at := start + float64(k)*interval
+		g.times = append(g.times, at)
+		g.closes = append(g.closes, start+(float64(k)+g.slack(at))*interval)
 	}
 	for i := range g.values {
 		v := &g.values[i]
 		if !usable(v) {
 			continue
 		}
-		k := math.Ceil((v.Time-start)/interval - slack)
+		allowed := g.slack(v.Time)
+		k := math.Ceil((v.Time-start)/interval - allowed)
 		switch before := start + k*interval - v.Time; {
 		case k > float64(n):
 			v.Status = Late
-		case before > window-slack*interval && window < interval:
+		case before > window-allowed*interval && window < interval:
 			v.Status = OffWindow
 		default:
 			v.Cycle = int32(k)

@@ -105,7 +105,7 @@ func (w *Workflow) endTime() {
 	if t.First != nil {
 		first = *t.First
 	}
-	cycles := 1 + math.Floor((end-t.Start.Model-first)/t.Interval+1e-9)
+	cycles := 1 + math.Floor((end-t.Start.Model-first)/t.Interval+1e-9+t.Rounding(end)/t.Interval)
 	t.Cycles, t.Until = int(min(max(cycles, 0), 1e9)), nil
 }
 

@@ -13,6 +13,7 @@ package workflow
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -67,6 +68,13 @@ type Time struct {
 	Unit     time.Duration `toml:"unit,omitzero"`     // duration of one unit of model time; 0: not needed
 	Window   Extent        `toml:"window,omitempty"`  // how far apart observations of one cycle may be
 	BurnIn   int           `toml:"burn_in"`           // first cycles, which no time mean includes
+}
+
+// Rounding bounds the error that rounding makes in the model time from the start to another. Where times are counted from
+// long ago, such as Julian days, it may be more than a billionth of an interval.
+func (t *Time) Rounding(at float64) float64 {
+	largest := max(math.Abs(t.Start.Model), math.Abs(at))
+	return 2 * (math.Nextafter(largest, math.Inf(1)) - largest)
 }
 
 // Moment is a point in model time or, if it is dated, the date that is model time 0.
