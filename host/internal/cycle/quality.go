@@ -15,7 +15,7 @@ import (
 //
 //	|y - mean h(x)| > limit sqrt(S),   S = var h(x) + R
 //
-// over the forecast ensemble, and reports whether there were any. Cost: O(N m). Source:
+// over the forecast ensemble, and reports whether there were any. With all weight on a single member var h(x) is 0. Cost: O(N m). Source:
 // Daley 1991, Atmospheric Data Analysis, section 1.8.
 func (a *assimilation) check(s *Step) bool {
 	weights := linear(s.Forecast.LogWeights)
@@ -23,8 +23,11 @@ func (a *assimilation) check(s *Step) bool {
 	variance := ensemble.Variance(nil, s.Predicted, mean, weights)
 	y := slices.Clone(s.Observation)
 	for j, stream := range observations.Components(a.plan.Streams) {
-		v := y[j]
-		if d := v - mean[j]; stream.Limit > 0 && d*d > stream.Limit*stream.Limit*(variance[j]+s.ErrorVariance[j]) {
+		v, spread := y[j], variance[j]
+		if weights != nil && math.IsNaN(spread) {
+			spread = 0
+		}
+		if d := v - mean[j]; stream.Limit > 0 && d*d > stream.Limit*stream.Limit*(spread+s.ErrorVariance[j]) {
 			s.Rejected = append(s.Rejected, a.rejected(s, j, v))
 			y[j] = math.NaN()
 		}

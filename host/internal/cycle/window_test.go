@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -614,5 +615,20 @@ func TestRecordWithoutSpread(t *testing.T) {
 	s.Forecast.LogWeights = []float64{0, math.Inf(-1)}
 	if r.add(s); *r != known {
 		t.Errorf("got %+v, want %+v", *r, known)
+	}
+}
+
+// With all weight on a single member an observation is checked against it and the error alone.
+func TestCheckOfASingleWeight(t *testing.T) {
+	a := &assimilation{plan: &plan.Plan{Streams: []observations.Stream{{Operator: first{valuesOf(1)}, Limit: 4}}}, scenario: &Scenario{}}
+	for _, c := range []struct {
+		y        float64
+		rejected bool
+	}{{4, false}, {1e6, true}} {
+		s := &Step{Predicted: mat.NewDense(2, 1, []float64{1, 2}), Observation: []float64{c.y}, ErrorVariance: []float64{1},
+			Forecast: Ensemble{LogWeights: []float64{0, math.Inf(-1)}}}
+		if got := a.check(s); got != c.rejected {
+			t.Errorf("%g is rejected: %t, want %t", c.y, got, c.rejected)
+		}
 	}
 }
