@@ -226,3 +226,24 @@ func TestExactDrawsReportAncestors(t *testing.T) {
 		t.Errorf("a sampler that moves latents reports ancestors %v", got)
 	}
 }
+
+// A value in which all members agree says nothing, whatever it is: that their mean is rounded gives it no spread, and the
+// density no dimension.
+func TestConstantsDoNotMatter(t *testing.T) {
+	for _, params := range []map[string]any{joint(nil), joint(map[string]any{"sampler": "ode"}), joint(map[string]any{"cutoff": 3.0})} {
+		var want *mat.Dense
+		for _, constant := range []float64{0, 1, 0.1, 1.1, 273.15, 101325.7} {
+			p := twinProblem(20, 5, 2)
+			setColumn(p.Ensemble, 4, constant)
+			f := mustLocal(t, params, p, 10)
+			analyse(t, f, p)
+			setColumn(p.Into, 4, 0)
+			if want == nil {
+				want = p.Into
+			}
+			if d := largestDifference(p.Into, want); d > rounding {
+				t.Errorf("%v: with the constant %g the analysis changes by %g", params, constant, d)
+			}
+		}
+	}
+}

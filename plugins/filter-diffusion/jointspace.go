@@ -135,6 +135,8 @@ func (w *whitened) standardise(dst, e *mat.Dense, from int) {
 		for j := range row {
 			if sd := w.sd[from+j]; sd > 0 {
 				row[j] /= sd
+			} else {
+				row[j] = 0 // not the rounding of the mean
 			}
 		}
 	}

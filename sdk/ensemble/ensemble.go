@@ -60,7 +60,7 @@ func Anomalies(dst, e *mat.Dense, mean []float64) *mat.Dense {
 //	var_j = sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²)
 //
 // which for equal weights divides by N - 1. It is NaN if all weight is on one
-// member, see [Unbiased]. Cost: N n.
+// member, see [Unbiased], and 0 if all members are the same, although their mean may be rounded. Cost: N n.
 func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 	rows, n := e.Dims()
 	if dst == nil {
@@ -84,8 +84,26 @@ func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 		} else {
 			dst[j] = math.NaN()
 		}
+		if limit := maybeRounding * mean[j]; dst[j] > 0 && dst[j] < limit*limit && same(e, j) {
+			dst[j] = 0
+		}
 	}
 	return dst
+}
+
+// maybeRounding is the part of a mean above which a standard deviation is not the rounding of the mean.
+const maybeRounding = 1e-9
+
+// same reports whether all values of a column are the same.
+func same(e *mat.Dense, column int) bool {
+	rows, _ := e.Dims()
+	first := e.At(0, column)
+	for i := 1; i < rows; i++ {
+		if e.At(i, column) != first {
+			return false
+		}
+	}
+	return true
 }
 
 // ESS returns the effective sample size 1 / sum_i w_i² of n weights (Kish 1965);

@@ -158,3 +158,21 @@ func TestVarianceOfUnequalWeights(t *testing.T) {
 		t.Errorf("one member has all weight, but got %v", v)
 	}
 }
+
+// Members that are the same have no variance, although the mean of 3 times 0.1 is not 0.1.
+func TestVarianceOfTheSame(t *testing.T) {
+	for _, members := range []int{3, 6, 10, 1001} {
+		for _, c := range []float64{0.1, 1, -273.15, 1e100, 1e-100} {
+			e, weights := mat.NewDense(members, 2, nil), make([]float64, members)
+			for i := range members {
+				e.SetRow(i, []float64{c, c})
+				weights[i] = float64(i+1) / float64(members*(members+1)/2)
+			}
+			for _, w := range [][]float64{nil, weights} {
+				if v := Variance(nil, e, Mean(nil, e, w), w); v[0] != 0 || v[1] != 0 {
+					t.Errorf("%d members of %g: variance %v, want 0", members, c, v)
+				}
+			}
+		}
+	}
+}
