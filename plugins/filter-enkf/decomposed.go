@@ -183,12 +183,12 @@ func (d *decomposed) metrics() map[string]float64 {
 }
 
 // outside returns the sum of squares of what of the innovation lies outside of the span of the members. Where
-// that is so little that the difference of squares would be rounding, it is computed by itself.
+// that is so little next to a large innovation that the difference of squares would be rounding, it is computed by itself.
 func (d *decomposed) outside() float64 {
 	squares := floats.Dot(d.innovation, d.innovation)
 	difference := squares - floats.Dot(d.projected, d.projected)
-	if difference > 0x1p-20*squares {
-		return difference
+	if difference > 0x1p-20*squares || squares < 1e6*float64(len(d.innovation)) {
+		return max(0, difference)
 	}
 	var inside mat.VecDense
 	inside.MulVec(d.v, mat.NewVecDense(len(d.projected), d.projected))
