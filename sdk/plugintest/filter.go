@@ -71,8 +71,9 @@ func (s *suite) checkFilter() {
 
 // checkByRule compares the answers of a filter that is given positions by rule, and of one that is given a list of them.
 func (s *suite) checkByRule() {
-	var answers [2]answer
-	for i, points := range []mat.Matrix{mat.DenseCopyOf(byRule), byRule} {
+	var answers [3]answer
+	list := mat.DenseCopyOf(byRule)
+	for i, points := range []mat.Matrix{list, byRule, list} {
 		state := stateAt(points)
 		filter, err := s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: s.params(), State: state, Observations: spaceOf(state), Members: members})
 		if err != nil {
@@ -81,6 +82,9 @@ func (s *suite) checkByRule() {
 		if answers[i], err = (analyseCall{s, filter, newProblem(filter, 6)}).run(); err != nil {
 			return
 		}
+	}
+	if difference(answers[0], answers[2]) != "" {
+		return // reported as an answer that is another one the second time
 	}
 	if d := difference(answers[0], answers[1]); d != "" {
 		s.fault("positions", "by rule change the answer: %s", d)
