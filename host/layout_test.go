@@ -30,7 +30,7 @@ var law = []struct {
 }{
 	{"plugins/*/cmd/*", []string{"plugins/*", "sdk/serve"}},
 	{"plugins/process", []string{"plugins/internal/cdl", "plugins/internal/children", "sdk", "sdk/netcdf", "sdk/number", "sdk/pace", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow and netCDF; decisions 13 and 102
-	{"plugins/grpc4bmi/bmi", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},                       // a protocol of others; decision 101
+	{"plugins/grpc4bmi/bmi", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},                                               // a protocol of others; decision 101
 	{"plugins/grpc4bmi", []string{"sdk", "plugins/grpc4bmi/bmi", "plugins/internal/children", "google.golang.org/grpc", "google.golang.org/grpc/", "gonum.org/v1/gonum/"}},
 	{"plugins/", []string{"sdk", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "plugins/internal/", "gonum.org/v1/gonum/"}},
 
