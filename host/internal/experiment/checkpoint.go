@@ -21,7 +21,7 @@ type checkpoint struct {
 	Sums     map[string]string // of the tables up to here
 	Failures string            // sum of their table
 	Arrivals int               // of observations so far
-	Closes   float64           // model time; observations of later times do not change it
+	Closes   float64           // model time; observations of later times do not change it; infinite: any do
 	Pending  pending           // free forecasts
 	Numbers  int               // how many are stored next to it; see recall
 }

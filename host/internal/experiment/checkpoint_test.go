@@ -55,7 +55,10 @@ func TestKilledNearTheEnd(t *testing.T) {
 			all := &after{at: -1}
 			part := ran(t, text, Options{Observer: all})
 			restore()
-			total := all.cycles.Load()
+			total, twice := all.cycles.Load(), int64(0) // cycles that are run twice: a whole record begins with its first run
+			if strings.Contains(filter, "window") {
+				twice = int64(part.Trials[0].Cycles)
+			}
 			for at := total - 13; at <= total; at++ {
 				t.Run(fmt.Sprintf("%s, %.16s, cycle %d", timing, filter[len("[[filter]]\n"):], at), func(t *testing.T) {
 					restore := shorten(t, text, rows)
@@ -66,8 +69,8 @@ func TestKilledNearTheEnd(t *testing.T) {
 					}
 					left := &after{at: -1}
 					sameRun(t, part.Dir, resumed(t, w, same, Options{Observer: left}).Dir)
-					if got := left.cycles.Load(); got != total-at {
-						t.Errorf("resumed with %d cycles to run, want %d", got, total-at)
+					if got := left.cycles.Load(); got != twice+total-at {
+						t.Errorf("resumed with %d cycles to run, want %d", got, twice+total-at)
 					}
 					restore()
 					if _, err := Continue(t.Context(), loadText(t, text, workflow.Options{}), grown, Again{}, "", Options{InProcess: true}); err != nil {

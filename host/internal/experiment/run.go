@@ -634,8 +634,10 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 	c.State, c.Tally, c.Arrivals, c.Pending = s.State(), scorer.tally, len(e.run.Info().Arrivals), ahead.waiting()
 	if r := j.plan.Record; r != nil {
 		c.Closes = r.Closes(s.Cycle)
-		if j.trial.Whole() || s.Cycle > r.Settled() { // any observation changes it: the forecast from the last cycle is of one that is the last no more, and cycles after it have no scores
-			c.Closes = math.MaxFloat64
+		// Any row changes all of a whole record. It also changes which cycle is the last one with
+		// observations: that one always has a forecast, and those after it have no scores.
+		if j.trial.Whole() || s.Cycle > r.Settled() {
+			c.Closes = math.Inf(1)
 		}
 	}
 	numbers, state := c.State.Large()

@@ -172,16 +172,19 @@ func (r *Record) Closes(k int) float64 {
 }
 
 // Keeps reports whether the first cycles, which close at a time, are what they were when the
-// files had arrived for the n-th time, from 1.
+// files had arrived for the n-th time, from 1. If they close at infinity, they are only if no row
+// has been added.
 func (r *Record) Keeps(n int, closes float64) bool {
 	a := r.arrived
 	if n > len(a.known) {
 		return true
 	}
-	for s := range a.streams {
+	added := false
+	for s, e := range a.streams {
 		if !a.same(s, n-1) {
 			return false
 		}
+		added = added || e.row > a.known[n-1].Rows[s]
 	}
-	return a.earliest[n-1] > closes
+	return !added || a.earliest[n-1] > closes
 }
