@@ -649,17 +649,19 @@ func TestOriginsForOlderPrograms(t *testing.T) {
 		})
 	}
 	for _, features := range [][]string{{}, {featureGrid}, {featureGrid, featureOrigins}} {
-		var got *sdk.Layout
+		configured := make(chan *sdk.Layout, 1) // the race detector does not see what sockets order
 		operator, err := sdk.OperatorPlugin("name = \"all\"\nversion = \"1\"\nrole = \"operator\"\nsummary = \"sees all\"\nerrors = [\"normal\"]\n", func(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
-			got = c.State
+			configured <- c.State
 			return nil, sdk.Errorf(sdk.KindConfig, "here", "is enough")
 		})
 		p := over(t, operator, err, without(features...))
-		_, _ = p.NewOperator(t.Context(), sdk.OperatorConfig{State: layout, Error: sdk.ErrorModel{Dist: "normal", SD: []float64{1}}})
-		if got == nil || !mat.Equal(got.Coordinates.Points, g) {
-			t.Fatalf("%v: got %+v", features, got)
+		_, err = p.NewOperator(t.Context(), sdk.OperatorConfig{State: layout, Error: sdk.ErrorModel{Dist: "normal", SD: []float64{1}}})
+		if len(configured) == 0 {
+			t.Fatalf("%v: the plugin was not configured: %v", features, err)
 		}
-		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != (len(features) == 2) {
+		if got := <-configured; !mat.Equal(got.Coordinates.Points, g) {
+			t.Errorf("%v: got %+v", features, got)
+		} else if _, rule := got.Coordinates.Points.(sdk.Grid); rule != (len(features) == 2) {
 			t.Errorf("%v: got %T", features, got.Coordinates.Points)
 		}
 	}
