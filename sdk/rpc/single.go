@@ -29,8 +29,8 @@ func (c *client) numbersOf(config sdk.ModelConfig) wire.Numbers {
 func refusing(h *pb.CallHeader) func(*channel) error {
 	return func(c *channel) error {
 		row, column, _ := wire.Beyond(c.matrix)
-		return sdk.Errorf(sdk.KindDiverged, channelName(c.id), "member %d, %s is %v, beyond the range of float32",
-			callOf(h).Member(row), c.valueName(column), c.matrix.At(row, column))
+		return sdk.Errorf(sdk.KindDiverged, channelName(c.id), "member %d, %s is %v, beyond the range of float32, which ends at 3.4e38",
+			callOf(h).Member(row), c.valueName(column), c.matrix.At(row, column)).WithHint(`write precision = "float64" in [model]`)
 	}
 }
 

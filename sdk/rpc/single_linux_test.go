@@ -144,7 +144,7 @@ func TestRequestBeyondSinglePrecision(t *testing.T) {
 		r.Call = r.Of(left)
 		r.Ensemble.Set(3, 2, -1e39)
 		_, err := m.Forecast(ctx, r)
-		if sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "member 8, u[1] is -1e+39, beyond the range of float32") {
+		if sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), `member 8, u[1] is -1e+39, beyond the range of float32, which ends at 3.4e38; write precision = "float64" in [model]`) {
 			t.Fatalf("got %v (%s)", err, sdk.KindOf(err))
 		}
 		r.Ensemble.Set(3, 2, 1)

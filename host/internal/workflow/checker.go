@@ -209,7 +209,7 @@ func remedy(n *tomltext.Node, path string, k *key) string {
 		return "write [" + path + "], with one bracket and only once"
 	case k.kind == table && isText && lookup(k.keys, "plugin") != nil:
 		return "write [" + path + "] and below it plugin = " + tomltext.Show(s)
-	case k.kind == text && (isBool || number):
+	case k.kind == text && len(k.choices) == 0 && (isBool || number):
 		return "write it in quotes: \"" + tomltext.Show(n.Value) + `"`
 	case k.kind == duration && number:
 		return "write the unit: \"" + tomltext.Show(n.Value) + `s"`
