@@ -113,8 +113,12 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	}
 	rows, _ := f.at.Members.Dims()
 	named := numbered(res.Failures, call)
-	if f.plan.MaxFailed == 0 || rows-len(res.Failures) < 2 {
-		return failed(call, rows, named, " in a free forecast", "")
+	left := rows - len(res.Failures)
+	switch {
+	case f.plan.MaxFailed == 0:
+		return failed(call, rows, named, " in a free forecast", hintToDrop(left))
+	case left < 2:
+		return failed(call, rows, named, fmt.Sprintf(" in a free forecast, which leaves %d; an ensemble needs at least 2", left), "")
 	}
 	kept := without(rows, res.Failures)
 	f.at.Members = rowsOf(f.at.Members, kept)

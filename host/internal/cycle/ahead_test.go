@@ -206,12 +206,13 @@ func TestFreeForecastsThatFail(t *testing.T) {
 		want    string
 		members []int
 	}{
-		{0, map[span][]int{{13, 13.5}: {4}}, "1 of 6 members failed in a free forecast; member 4: burst", []int{4}},
-		{3, map[span][]int{{11, 12}: {1}, {13.5, 14}: {0, 2, 4, 5}}, "4 of 5 members failed in a free forecast; member 0: burst", []int{0, 2, 4, 5}},
+		{0, map[span][]int{{13, 13.5}: {4}}, "1 of 6 members failed in a free forecast; member 4: burst; to continue without them, write on_failure = \"drop_member\"", []int{4}},
+		{0, map[span][]int{{13, 13.5}: {0, 1, 2, 3, 4, 5}}, "6 of 6 members failed in a free forecast; member 0: burst", []int{0, 1, 2, 3, 4, 5}},
+		{3, map[span][]int{{11, 12}: {1}, {13.5, 14}: {0, 2, 4, 5}}, "4 of 5 members failed in a free forecast, which leaves 1; an ensemble needs at least 2; member 0: burst", []int{0, 2, 4, 5}},
 	} {
 		_, _, _, err := freely(t, 0, c.mayFail, c.fails)
 		var failed *FailedError
-		if !errors.As(err, &failed) || !strings.Contains(err.Error(), c.want) || failed.Cycle != 3 {
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "continue") != strings.Contains(c.want, "continue") || failed.Cycle != 3 {
 			t.Errorf("got %v, want %s", err, c.want)
 			continue
 		}

@@ -32,6 +32,14 @@ func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why, hint str
 		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, first.Member, first.Reason).WithHint("%s", hint)}
 }
 
+// hintToDrop says how a trial goes on where members may not be dropped, if enough are left for it.
+func hintToDrop(left int) string {
+	if left < 2 {
+		return ""
+	}
+	return `to continue without them, write on_failure = "drop_member" and max_failed in [model]`
+}
+
 // numbered returns failures, which are by the rows of a call, by the numbers of the members.
 func numbered(failures []sdk.MemberFailure, call sdk.Call) []sdk.MemberFailure {
 	named := slices.Clone(failures)
@@ -51,11 +59,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	dropped, left, most := a.dropped+len(failures), rows-len(failures), a.plan.MaxFailed
 	switch {
 	case most == 0:
-		hint := ""
-		if left >= 2 {
-			hint = `to continue without them, write on_failure = "drop_member" and max_failed in [model]`
-		}
-		return failed(call, rows, named, "", hint)
+		return failed(call, rows, named, "", hintToDrop(left))
 	case dropped > most:
 		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", dropped, most), "")
 	case left < 2:
