@@ -58,7 +58,7 @@ var law = []struct {
 	{"host/internal/why", []string{"host/internal/archive", "host/internal/compare", "host/internal/score"}}, // decision 53
 	{"host/internal/compare", []string{"host/internal/archive", "host/internal/score"}},
 	{"host/internal/experiment", []string{"host/internal/archive", "host/internal/cycle", "host/internal/launch", "host/internal/plan", "host/internal/score",
-		"host/internal/observations", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/ensemble", "gonum.org/v1/gonum/mat"}},
+		"host/internal/observations", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/ensemble", "sdk/pace", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "host/internal/observations", "host/internal/score",
 		"sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
 	{"host/internal/archive/archivetest", []string{"host/internal/archive", "host/internal/plan", "host/internal/cycle", "host/internal/score", "sdk", "gonum.org/v1/gonum/mat"}},
@@ -67,7 +67,7 @@ var law = []struct {
 		"sdk", "sdk/ensemble", "sdk/pace", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/names", []string{"sdk"}},
 	{"host/internal/plan", []string{"host/internal/names", "host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
-		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
+		"sdk", "sdk/pace", "sdk/rng", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/pattern", "host/internal/zone", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat", "golang.org/x/text/unicode/norm"}}, // decisions 23, 24 and 50
 	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/pattern", "host/internal/zone", "host/internal/score", "host/internal/diag"}},

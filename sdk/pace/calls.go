@@ -32,7 +32,7 @@ const (
 	idlingLoad = 0.3
 )
 
-var allowed atomic.Int64 // processors that NewCalls may give; 0 without it
+var allowed atomic.Int64 // processors that NewCalls and Steps may give; 0 without them
 
 // Processors returns the number of processors that a call may get while it runs, and thus
 // into how many parts it pays to divide its work.

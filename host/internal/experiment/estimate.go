@@ -336,8 +336,8 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 	return &probe{p, &short, made, time.Since(start), first, described, time.Second}, err
 }
 
-// pace is how long the cycles of a trial take.
-type pace struct {
+// trialPace is how long the cycles of a trial take.
+type trialPace struct {
 	tried    []tried
 	every    int           // cycles from one analysis to the next
 	analysis time.Duration // of a cycle with one, without its forecasts, if not all have one
@@ -349,7 +349,7 @@ type pace struct {
 
 // carries returns how many bytes the members of a trial carry in its last cycle, if they become
 // more as in the last cycle that was tried.
-func (p *pace) carries(cycles int) float64 {
+func (p *trialPace) carries(cycles int) float64 {
 	n := len(p.carried)
 	if n == 0 {
 		return 0
@@ -371,9 +371,9 @@ type tried struct {
 // most of the past count: a window is short at first. Over a whole record they are those of a
 // single run, and the probe ends after the first call of the filter. The first lead time of a
 // free forecast takes as long as any other.
-func (p *probe) pace(ctx context.Context, t *plan.Trial) (*pace, error) {
+func (p *probe) pace(ctx context.Context, t *plan.Trial) (*trialPace, error) {
 	sc, ahead := newScorer(p.plan, t, p.made, nil, p.described), newForecaster(p.plan, p.made, p.described)
-	found := &pace{every: t.Every}
+	found := &trialPace{every: t.Every}
 	start, past := time.Now(), 0
 	err := cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) (err error) {
 		if !s.Again {
@@ -423,7 +423,7 @@ func (p *probe) interval(t *plan.Trial, cycle int) float64 {
 // over returns how many seconds the cycles of a clock take. Forecasts take a time in proportion
 // to the model time, as the longest that were tried did, and in each cycle a time of their own,
 // as the shortest ones did.
-func (p *pace) over(c plan.Clock) float64 {
+func (p *trialPace) over(c plan.Clock) float64 {
 	shortest, longest, rest := math.Inf(1), 0.0, math.Inf(1)
 	for _, t := range p.tried {
 		rest, longest = min(rest, t.rest.Seconds()), max(longest, t.interval)

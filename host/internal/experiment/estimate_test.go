@@ -10,6 +10,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // slowModel is oneModel with one that sleeps for 1 ms per unit of time.
@@ -142,7 +143,7 @@ func TestOneOfEachKindIsTried(t *testing.T) {
 
 // As many trials run at a time as there is memory for, unless a number is asked for.
 func TestTrialsThatFit(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	defer runtime.GOMAXPROCS(pace.Processors())
 	e, err := Open(t.Context(), loadText(t, twin+oneModel+threeFilters, workflow.Options{Set: []string{"ensemble.size=1_000_000"}}), true)
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +161,7 @@ func TestTrialsThatFit(t *testing.T) {
 		{0, 1, grows(1) / 2, false},
 		{2, 2, (grows(1) + grows(2)) / 2, false},
 	} {
+		runtime.GOMAXPROCS(3) // the host of an earlier test may have taken some back since
 		m, why := e.fitting(c.workers, launch.Room{All: c.all, Each: math.Inf(1)})
 		if m.Workers != c.want || (why == "") != c.fits {
 			t.Errorf("%d workers in %s: got %d, %q", c.workers, Bytes(c.all), m.Workers, why)

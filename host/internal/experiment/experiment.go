@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -21,6 +20,7 @@ import (
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // Experiment is a workflow with its plugins running and its plan made.
@@ -71,7 +71,7 @@ func open(ctx context.Context, w *workflow.Workflow, known observations.Known, i
 }
 
 // workers returns how many trials run at a time where n are asked for; 0: one per processor.
-func (e *Experiment) workers(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)) }
+func (e *Experiment) workers(n int) int { return cmp.Or(n, pace.Processors()) }
 
 // Close stops the plugins.
 func (e *Experiment) Close() error {

@@ -3,11 +3,11 @@ package launch
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // slot is the place of one replica of a program. It holds one process at a time, and
@@ -73,7 +73,7 @@ type start struct {
 func newSlot(pool *Pool, program *Program, n int) *slot {
 	s := &slot{pool: pool, program: program, options: pool.options, turn: make(chan struct{}, 1)}
 	if n > 1 && program.Executor == nil {
-		share := max(1, runtime.GOMAXPROCS(0)/n)
+		share := max(1, pace.Processors()/n)
 		s.options.Env = append(append([]string(nil), s.options.Env...), fmt.Sprintf("GOMAXPROCS=%d", share))
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // Called says how a plugin is called, and what a call takes.
@@ -141,7 +142,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 		if matrices > leastShared {
 			matrices += shared
 		}
-		square := c.work.Members*min(rows, max(n, m)) + c.work.Core*float64(runtime.GOMAXPROCS(0))*rows
+		square := c.work.Members*min(rows, max(n, m)) + c.work.Core*float64(pace.Processors())*rows
 		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m+square))}
 	}
 	answer := func(c Called, smooths bool) float64 { // and what is sent of it
