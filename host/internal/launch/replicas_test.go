@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
@@ -480,6 +481,23 @@ func TestShareOfProcessors(t *testing.T) {
 		if i < 0 || env[i] != want {
 			t.Errorf("%d replicas: got %v, want %s", n, env, want)
 		}
+	}
+}
+
+// The share is one of all processors, also of a host that has one for the moment.
+func TestShareOfProcessorsDuringSteps(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	steps := pace.StartSteps()
+	steps.Ended()
+	for deadline := time.Now().Add(time.Minute); runtime.GOMAXPROCS(0) != 1; steps.Ended() {
+		if time.Now().After(deadline) {
+			t.Fatal("a host with brief steps never has one processor")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s := newSlot(&Pool{}, &Program{}, 2)
+	if !slices.Contains(s.options.Env, "GOMAXPROCS=2") {
+		t.Errorf("got %v of 4 processors for one of 2 replicas", s.options.Env)
 	}
 }
 
