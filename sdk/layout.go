@@ -82,7 +82,7 @@ func (l *Layout) prognosticPoints(size int) mat.Matrix {
 	grid, byRule := l.Coordinates.Points.(Grid)
 	var rule Grid
 	var listed []float64
-	first := 0
+	first, row := 0, make([]float64, len(l.Coordinates.Dims))
 	for _, v := range l.Variables {
 		count := v.Size()
 		switch {
@@ -91,7 +91,7 @@ func (l *Layout) prognosticPoints(size int) mat.Matrix {
 			rule = append(rule, grid.Part(first, 1, count)...)
 		default:
 			for i := range count {
-				listed = append(listed, mat.Row(nil, first+i, l.Coordinates.Points)...)
+				listed = append(listed, mat.Row(row, first+i, l.Coordinates.Points)...)
 			}
 		}
 		first += count

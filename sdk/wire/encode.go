@@ -159,16 +159,14 @@ func (s *segments) column(data []float64, start, offset, w int) []byte {
 			s.largest = max(s.largest, narrow(to[k:k+w], data[offset:]))
 		}
 		return arrow.Float32Traits.CastToBytes(to)
-	case s.numbers == Rounded:
-		to := s.scratch[start:end]
-		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
-			s.largest = max(s.largest, round(to[k:k+w], data[offset:]))
-		}
-		return arrow.Float64Traits.CastToBytes(to)
 	case s.copies():
 		to := s.scratch[start:end]
 		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
-			copy(to[k:k+w], data[offset:])
+			if s.numbers == Rounded {
+				s.largest = max(s.largest, round(to[k:k+w], data[offset:]))
+			} else {
+				copy(to[k:k+w], data[offset:])
+			}
 		}
 		return arrow.Float64Traits.CastToBytes(to)
 	}

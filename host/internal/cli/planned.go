@@ -212,7 +212,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 		line("", "0 is %s, 1 is %v later", start.Date.UTC().Format(time.RFC3339), w.Time.Unit)
 	}
 	precision := ""
-	if w.Model.Precision == "float32" {
+	if w.Model.Precision == workflow.Float32 {
 		precision = ", in float32"
 	}
 	line("model", "%s: %s%s%s", w.Model.Plugin, layoutText(p.State), precision, careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))

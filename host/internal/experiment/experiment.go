@@ -183,7 +183,7 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	return archive.Keep{
 		Scored:   p.Scored,
 		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: analysis, Smoothed: analysis && t.Smooth > 0, Every: output.Every,
-		Only: output.Only, Size: t.Size, Members: output.Members, Single: output.Precision == "float32",
+		Only: output.Only, Size: t.Size, Members: output.Members, Single: output.Precision == workflow.Float32,
 		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked, Fit: t.Whole(),
 		Ahead: p.Ahead != nil, Exceed: p.Ahead != nil && len(p.Ahead.Exceed) > 0,
 	}

@@ -43,7 +43,7 @@ func (e *Experiment) savings() (list []Saving) {
 			list = append(list, Saving{"output." + setting, bytes})
 		}
 	}
-	try(`precision = "float32"`, func(o *workflow.Output) { o.Precision = "float32" })
+	try(`precision = "float32"`, func(o *workflow.Output) { o.Precision = workflow.Float32 })
 	p := e.Sweep.Scenarios[0].Plans[0]
 	if every := 10 * max(1, output.Every); every <= p.Clock.Cycles { // otherwise no ensemble would be stored
 		try(fmt.Sprintf("ensemble_every = %d", every), func(o *workflow.Output) { o.Every = every })

@@ -358,7 +358,7 @@ func (s *scorer) diverged() bool {
 // baselines returns the time means of estimates that do not use observations: the
 // time mean of the truth over the scored cycles, and the truth of the previous cycle. The CRPS of
 // the climatology is that of the distribution in time of every value, the uncertainty of Hersbach (2000).
-// Of one scored cycle there is no climatology: its scores are NaN.
+// Where there is no climatology, see [plan.Plan.Baselines], its scores are NaN.
 func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.Metric {
 	if made.Record != nil {
 		return heldOutBaselines(p, of, made.Record)
@@ -384,7 +384,7 @@ func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.
 	for k := range climatology {
 		climatology[k], persistence[k] = math.Sqrt(climatology[k]/size), math.Sqrt(persistence[k]/size)
 	}
-	if len(climatology) < 2 {
+	if p.Baselines()[workflow.Climatology] == nil {
 		climatology, crps = []float64{math.NaN()}, []float64{math.NaN()}
 	}
 	return []archive.Metric{baseline(workflow.Climatology, "rmse", of, score.TimeMean(climatology)), baseline(workflow.Climatology, "crps", of, score.TimeMean(crps)), baseline(workflow.Persistence, "rmse", of, score.TimeMean(persistence))}

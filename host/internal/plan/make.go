@@ -316,7 +316,7 @@ func (m *maker) model() {
 	if len(m.found) > m.before {
 		return
 	}
-	m.plan.single = w.Model.Precision == "float32"
+	m.plan.single = w.Model.Precision == workflow.Float32
 	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{
 		Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names, Dates: Dates(w), Single: m.plan.single,
 	})

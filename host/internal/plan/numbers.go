@@ -56,7 +56,7 @@ func (p *Plan) lacks(filter, metric, stage string) (why, help string) {
 	if filter == workflow.TheReference {
 		return "the reference has no scores of its own", "expect w2_reference of filters, their distance to it"
 	}
-	if slices.Contains([]string{workflow.Climatology, workflow.Persistence}, filter) {
+	if isBaseline(filter) {
 		own := p.Baselines()[filter]
 		switch {
 		case len(own) == 0 && p.Record == nil:
@@ -93,16 +93,20 @@ func (p *Plan) lacks(filter, metric, stage string) (why, help string) {
 // unshown says why no table shows a published score, whatever the filters and their members, and which key
 // says so; empty if one may.
 func (p *Plan) unshown(s workflow.PublishedScore) (why, key string) {
-	baseline := s.Filter == workflow.Climatology || s.Filter == workflow.Persistence
 	switch {
 	case s.Method != "":
 		return "", ""
 	case s.Filter == workflow.TheReference:
 		return "the reference has no scores of its own", "filter"
-	case baseline && p.Baselines() == nil:
+	case isBaseline(s.Filter) && p.Baselines() == nil:
 		return fmt.Sprintf("there is no %s, because no observations are held out", s.Filter), "filter"
-	case baseline && s.Size > 0:
+	case isBaseline(s.Filter) && s.Size > 0:
 		return fmt.Sprintf("%s has no members", s.Filter), "size"
 	}
 	return "", ""
+}
+
+// isBaseline reports whether a name is that of an estimate that does not use observations.
+func isBaseline(name string) bool {
+	return name == workflow.Climatology || name == workflow.Persistence
 }

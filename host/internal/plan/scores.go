@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -117,7 +118,7 @@ func (p *Plan) ScoreNotes() []string {
 		notes = append(notes, fmt.Sprintf("The state has %d values. CRPS, ranks and what follows from them are those of %d of them, at even distances; "+
 			"rmse and spread are those of all.", n, len(p.Sites())))
 	}
-	if p.Record == nil && p.Clock.Cycles-p.Clock.BurnIn == 1 {
+	if p.Record == nil && p.Baselines()[workflow.Climatology] == nil {
 		notes = append(notes, "One cycle is scored. A climatology, the distribution of the truth in time, is not defined, so that it has no scores.")
 	}
 	switch {

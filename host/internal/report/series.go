@@ -23,7 +23,12 @@ func (k *kept) of(name string) string {
 
 // lacking returns how many of the cycles that have scores other tables may lack: one of a run that was killed
 // between writing them, or that goes on.
-func (r *Report) lacking() int { return min(1, len(r.reader.Info.Unended())) }
+func (r *Report) lacking() int {
+	if r.reader.Info.Unended() == "" {
+		return 0
+	}
+	return 1
+}
 
 // readSeries reads the scores of all cycles, and the means of trials without stored ones. Of a run that has
 // ended the trials say how many cycles they have, as a rule with both stages; otherwise cycles are counted first.

@@ -158,7 +158,7 @@ var schema = key{kind: table, keys: []key{
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,
 		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: how many members a trial may lose before it fails"},
 		key{name: "dir", kind: text, doc: "folder at which relative paths in params start; if omitted, that of the file that names the plugin"},
-		key{name: "precision", kind: text, def: "float64", choices: []string{"float32", "float64"},
+		key{name: "precision", kind: text, def: "float64", choices: []string{Float32, "float64"},
 			doc: "of the states that go to the model and come back: with float32 each value is rounded to 24 bits, about 7 digits, in both directions, wherever the model runs, and large states take half the bytes on their way. " +
 				"Filters, noise, parameters, scores and the truth have float64"},
 		key{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys,
@@ -237,7 +237,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "ensemble_variables", kind: words, min: one, example: `["u"]`, doc: "variables whose values are stored of ensembles; if omitted, all of the state"},
 		{name: "ensemble_members", kind: integer, min: one, max: mostMembers, example: "10",
 			doc: "number of members to store of an ensemble: all of them if there are no more, otherwise this many at even distances; if omitted, all. They are chosen once, of the members at the start: fewer are stored when some of them are lost, as drop_member of on_failure allows"},
-		{name: "precision", kind: text, def: "float64", choices: []string{"float32", "float64"},
+		{name: "precision", kind: text, def: "float64", choices: []string{Float32, "float64"},
 			doc: "type of the values of ensembles in files; float32 takes half the room and rounds each value to 24 bits, about 7 digits. Scores are those of the values before, and checkpoints have them"},
 		{name: "variables", kind: integer, def: int64(100), min: zero,
 			doc: "number of values of each variable that variables.arrow describes: all of them if there are no more, otherwise this many at even distances"},

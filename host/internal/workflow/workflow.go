@@ -102,12 +102,15 @@ type Plugin struct {
 // Component is a plugin and its configuration.
 type Component struct {
 	Plugin    string         `toml:"plugin"`
-	Timeout   time.Duration  `toml:"timeout,omitzero"`   // of one call; 0: as the size of the ensemble
+	Timeout   time.Duration  `toml:"timeout,omitzero"`   // of one call; 0: as the numbers of values and of time steps
 	OnFailure string         `toml:"on_failure"`         // fail, retry or drop_member
 	Retries   int            `toml:"retries,omitzero"`   // 0 if OnFailure is fail
 	Executor  string         `toml:"executor,omitempty"` // empty: this machine
 	Params    map[string]any `toml:"params,omitempty"`
 }
+
+// Float32 is single precision, of a [Model] or of an [Output].
+const Float32 = "float32"
 
 // Model is the model that makes the forecasts.
 type Model struct {
